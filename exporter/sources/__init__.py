@@ -1,0 +1,1 @@
+"""The node's witnesses: one file (or package) a source, and none imports another."""

@@ -1,0 +1,50 @@
+"""What a source is: small Protocols that the real node, the simulator and a recording all satisfy.
+
+A source's method is called by one worker thread, one call at a time, and may block: the deadline, the age and the health
+are kept outside (`exporter.collect`), so that a source is only as long as what it reads. It raises `SourceError` when it
+cannot be read at all; a single value that it cannot read is `Missing` inside the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from exporter.model import Allocations, DriverReading, Pods, ProcessTable
+
+
+class Driver(Protocol):
+    """The GPU driver: inventory and readings."""
+
+    def read(self, now: float) -> DriverReading:
+        """Read everything once. `now` is monotonic seconds and becomes the reading's `at`. Raises SourceError."""
+
+    def close(self) -> None:
+        """Give back what the driver handed out (samples, event sets, the library)."""
+
+
+class Kubelet(Protocol):
+    """The kubelet's word on which container holds which device."""
+
+    def read(self, now: float) -> Allocations:
+        """Ask once. Raises SourceError."""
+
+    def close(self) -> None:
+        """Close the channel."""
+
+
+class PodSource(Protocol):
+    """Pods of this node and the node's labels; kept fresh by a watch of its own, so that `read` is a look-up."""
+
+    def read(self, now: float) -> Pods:
+        """Return the store as it is. Raises SourceError while it has never been filled or is too old."""
+
+    def close(self) -> None:
+        """End the watch."""
+
+
+class ProcessSource(Protocol):
+    """Facts about processes, from procfs."""
+
+    def read(self, pids: Collection[int]) -> ProcessTable:
+        """Look these pids up; one that is gone is left out. Raises SourceError when procfs itself is unreadable."""
