@@ -225,17 +225,18 @@ class BuildKey(NamedTuple):
 
 
 K = TypeVar("K", bound=tuple[str, ...])
+K_co = TypeVar("K_co", bound=tuple[str, ...], covariant=True)
 
 _PRINTED = {"klass": "class", "position": "index"}
 
 
 @dataclass(frozen=True, slots=True)
-class Metric(Generic[K]):
+class Metric(Generic[K_co]):
     """One metric family of the contract. `absent` says, for the reader of the documentation, when it has no series."""
 
     name: str
     kind: Kind
-    key: type[K]
+    key: type[K_co]
     help: str
     absent: str = ""
     buckets: tuple[float, ...] = ()  # upper bounds in the metric's unit, without +Inf; histograms only
@@ -311,7 +312,7 @@ DEVICE_POWER_LIMIT = Metric(
 )
 DEVICE_TEMPERATURE = Metric("gpu_device_temperature_celsius", _G, GpuKey, "Temperature of the GPU.", _UNREADABLE)
 DEVICE_ENERGY = Metric(
-    "gpu_device_energy_joules_total", _C, GpuKey, "Energy of the board since the exporter first read it.", _UNREADABLE
+    "gpu_device_energy_joules_total", _C, GpuKey, "Energy of the board, the driver's counter.", _UNREADABLE
 )
 DEVICE_THROTTLED = Metric(
     "gpu_device_throttled_seconds_total",

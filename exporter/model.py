@@ -405,6 +405,7 @@ class Device:
     gpu_instance: int | None = None
     compute_instance: int | None = None
     sm_count: Reading
+    attached_memory_bytes: Reading  # a MIG instance's by its attributes, a whole GPU's total
     use: DeviceUse
     shows_memory: bool = True  # False on the higher compute instances of one GPU instance
     lost: bool = False
@@ -414,9 +415,9 @@ class Device:
 class Partition:
     """A lease on a device, with its owner; what the product is about.
 
-    `device` is the last known state of the device, None when it was never seen. `consumers` are the processes that
-    belong to this partition. `holders` counts the slots that all partitions of this device hold, `replicas` the slots
-    the plugin offers.
+    `device` and `gpu` are the last known state, None when never seen. `consumers` are the processes that belong to this
+    partition. `holders` counts the slots that all partitions of this device hold, `replicas` the slots that the plugin
+    offers. `doubt` is why nothing about the partition can be told now, None when it can.
     """
 
     key: PartitionKey
@@ -425,16 +426,17 @@ class Partition:
     sharing: Sharing
     slots: int
     promised_profile: str
+    profile_source: PromiseSource
     state: DeviceState
+    doubt: Reason | None
     device: Device | None
-    gpu_sm_count: Reading
+    gpu: Gpu | None
     replicas: Reading
     holders: int
     consumers: tuple[Consumer, ...] | Missing
     used_compute: Reading  # share of the parent GPU
     used_memory_bytes: Reading
     obtainable_memory_bytes: Reading
-    source_stale: bool = False  # the kubelet's last answer is older than it is good for
     promise: Promise = field(default_factory=Promise)
 
 
@@ -458,5 +460,6 @@ class Snapshot:
     devices: tuple[Device, ...]
     partitions: tuple[Partition, ...]
     consumers: Mapping[DeviceUuid, tuple[Consumer, ...] | Missing]  # every process of a device, owned or not
-    orphans: Mapping[str, int]  # kind → how many could not be placed
+    orphans: Mapping[str, int]  # kind → how many could not be placed; a kind that cannot be told is not in it
     events: tuple[Xid, ...] = ()
+    doubt: Reason | None = None  # why the driver told nothing at this instant

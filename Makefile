@@ -1,0 +1,67 @@
+# Verbs of the project; `make` alone lists them. Everything runs in .venv, which `make` builds from pyproject.toml and
+# constraints.txt. Nothing outside this directory is written, except Debian's packages when you are root.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup packages demo test check lint types contracts generated unit format gen golden bench clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,kubernetes]'
+	touch $@
+
+packages: ## install Debian's packages that the tests need (only as root; else says what is missing)
+	@tools/packages.sh
+
+setup: packages ## build the virtual environment
+	@$(MAKE) --no-print-directory $(STAMP)
+
+demo: ## a simulated node: a breach is seen and explained in this terminal; no GPU, no cluster, no server
+	@tools/packages.sh --venv-only
+	@$(MAKE) --no-print-directory $(STAMP)
+	@$(BIN)/slicewatch demo $(DEMO_FLAGS)
+
+test: setup check unit ## everything that CI runs: lint, types, contracts, generated files, all tests
+
+check: lint types contracts generated ## everything that needs no test run
+
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+contracts: $(STAMP) ## imports go one way
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+generated: $(STAMP) ## generated files are fresh
+	$(BIN)/python -m tools.generate --check
+
+gen: $(STAMP) ## write the generated files
+	$(BIN)/python -m tools.generate
+
+unit: $(STAMP) ## all tests
+	$(BIN)/pytest -n $(WORKERS)
+
+golden: $(STAMP) ## rewrite the golden pages; then read the diff
+	GOLDEN=write $(BIN)/pytest tests/scenarios -q
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure: tick, page, scrape, memory, beside nvitop-exporter on the same fake driver
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m bench $(BENCH_FLAGS)
+
+clean: ## remove what make built
+	rm -rf $(VENV) build dist

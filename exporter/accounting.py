@@ -1,0 +1,108 @@
+"""Where a GPU's time and energy went: one interval divided over the partitions of one GPU.
+
+Pure arithmetic in integers (nanoseconds, microjoules), so that the parts sum to the whole exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exporter.model import Missing, Partition, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one partition of the GPU was promised and used in the interval, as shares of the GPU; None is unknown."""
+
+    promised: float | None
+    used: float | None
+
+
+def holding_of(partition: Partition) -> Holding:
+    """Read the two shares off a partition; in doubt its use is unknown."""
+    compute = partition.promise.compute
+    promised = None if compute is None else _known(compute.amount)
+    used = None if partition.doubt is not None else _known(partition.used_compute)
+    return Holding(promised, used)
+
+
+def _known(reading: Reading) -> float | None:
+    return None if isinstance(reading, Missing) else max(0.0, reading)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One interval of one GPU in nanoseconds; the fields sum to the interval."""
+
+    delivered: int
+    borrowed: int
+    idle_held: int
+    unsold: int
+    switching: int
+    blind: int
+
+
+def split_time(holdings: Sequence[Holding], interval: int, *, visible: bool) -> Split:
+    """Divide `interval` nanoseconds of a GPU. `visible` is False when the driver did not answer: all of it is blind.
+
+    Use beyond what the clock allows (rounded samples may sum to a little over 1) is scaled down. What a partition whose
+    use is unknown was promised is blind. `switching` needs to know who wanted time and stays 0 in this version.
+    """
+    if not visible:
+        return Split(0, 0, 0, 0, 0, interval)
+    delivered = borrowed = idle = unseen = 0.0
+    for holding in holdings:
+        promised = holding.promised or 0.0
+        if holding.used is None:
+            unseen += 1.0 if holding.promised is None else promised
+            continue
+        delivered += min(holding.used, promised)
+        borrowed += max(0.0, holding.used - promised)
+        idle += max(0.0, promised - holding.used)
+    scale = 1 / max(1.0, delivered + borrowed)
+    delivered, borrowed = delivered * scale, borrowed * scale
+    rest = max(0.0, 1 - delivered - borrowed)
+    unseen = min(unseen, rest)
+    idle = min(idle, rest - unseen)
+    parts = apportion(interval, (delivered, borrowed, idle, max(0.0, rest - unseen - idle), unseen))
+    return Split(parts[0], parts[1], parts[2], parts[3], 0, parts[4])
+
+
+def apportion(whole: int, weights: Sequence[float]) -> list[int]:
+    """Divide an integer by weights so that the parts sum to it exactly (largest remainder).
+
+    `whole` is not negative; weights that are all 0 put everything on the last part.
+    """
+    total = sum(weights)
+    if total <= 0:
+        return [0] * (len(weights) - 1) + [whole]
+    exact = [whole * weight / total for weight in weights]
+    parts = [int(part) for part in exact]
+    order = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
+    missing = whole - sum(parts)
+    for i in range(abs(missing)):
+        parts[order[i % len(order)]] += 1 if missing > 0 else -1
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyShares:
+    """One GPU's energy of an interval (microjoules) over its holdings; `rest` belongs to nobody."""
+
+    parts: tuple[int, ...]
+    rest: int
+
+
+def split_energy(energy: int, idle_energy: int, holdings: Sequence[Holding], activity: float | None) -> EnergyShares:
+    """Divide a GPU's energy: the idle part by promise, the part above it by use; the parts and the rest sum to `energy`.
+
+    `activity` is the whole GPU's active share, unowned work included; None when it is not measured.
+    """
+    idle = min(energy, idle_energy)
+    promises = [holding.promised or 0.0 for holding in holdings]
+    uses = [holding.used or 0.0 for holding in holdings]
+    by_promise = apportion(idle, (*promises, max(0.0, 1 - sum(promises))))
+    by_use = apportion(energy - idle, (*uses, max(0.0, (activity or 0.0) - sum(uses))))
+    parts = tuple(a + b for a, b in zip(by_promise[:-1], by_use[:-1], strict=True))
+    return EnergyShares(parts, by_promise[-1] + by_use[-1])

@@ -1,0 +1,181 @@
+"""From samples to bytes: the Prometheus text format 0.0.4 and OpenMetrics 1.0 of one page.
+
+Our own writer, because the page is rendered on every tick: the client library's takes many times longer (bench/page.py
+measures both in one run) and stays the oracle of the tests. A line whose value has not changed since the last page is
+taken over as it is; most counters of a partition stand still at any moment.
+
+What it refuses: a metric that is not in the catalogue, a key of another type, a value that is not finite, the same key
+twice. Such a row is a defect of this program, so it raises; the page before stays up.
+
+Formats: https://prometheus.io/docs/instrumenting/exposition_formats/ and
+https://prometheus.io/docs/specs/om/open_metrics_spec/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TypeVar
+
+from exporter.catalogue import METRICS, Kind, Metric
+
+K = TypeVar("K", bound=tuple[str, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram's state: cumulative counts for each bucket bound (the last is +Inf), and the sum."""
+
+    bounds: tuple[float, ...]  # without +Inf
+    counts: tuple[int, ...]  # cumulative, one more than bounds
+    total: float
+
+
+Value = float | Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The rows of one metric on one page."""
+
+    metric: Metric[tuple[str, ...]]
+    rows: Sequence[tuple[tuple[str, ...], Value]]
+
+
+def family(metric: Metric[K], rows: Sequence[tuple[K, float]]) -> Family:
+    """Pair a metric with rows keyed by its own key type; mypy refuses another."""
+    return Family(metric, rows)
+
+
+def distributions(metric: Metric[K], rows: Sequence[tuple[K, Distribution]]) -> Family:
+    """Pair a histogram with its rows."""
+    return Family(metric, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A family of the client library (`process_*`, `python_*`), already as sample lines without the final newline."""
+
+    name: str  # without _total
+    kind: str
+    help: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One page in both formats."""
+
+    text: bytes
+    openmetrics: bytes
+    series: int
+
+
+@dataclass(slots=True)
+class Writer:
+    """Renders pages; keeps the lines of the last page to take over what has not changed."""
+
+    _lines: dict[str, dict[tuple[str, ...], tuple[Value, str]]] = field(default_factory=dict)
+
+    def render(self, families: Iterable[Family], foreign: Iterable[Foreign] = ()) -> Rendered:
+        """Render one page. Raises ValueError for rows that the contract does not allow."""
+        text: list[str] = []
+        openmetrics: list[str] = []
+        series = 0
+        kept: dict[str, dict[tuple[str, ...], tuple[Value, str]]] = {}
+        for found in families:
+            metric = found.metric
+            if metric.name in kept:
+                raise ValueError(f"{metric.name}: the family is on the page twice")
+            if metric not in _KNOWN:
+                raise ValueError(f"{metric.name}: not in the catalogue")
+            if not found.rows:
+                continue
+            kept[metric.name] = lines = self._family_lines(metric, found.rows)
+            body = "".join([line for _, line in lines.values()])
+            series += len(lines)
+            text += (_HEADS[metric.name][0], body)
+            openmetrics += (_HEADS[metric.name][1], body)
+        self._lines = kept
+        for extra in foreign:
+            body = "\n".join(extra.lines) + "\n"
+            series += len(extra.lines)
+            text += (_head(extra.name, extra.kind, extra.help, total="_total"), body)
+            openmetrics += (_head(extra.name, extra.kind, extra.help, total=""), body)
+        openmetrics.append("# EOF\n")
+        return Rendered("".join(text).encode(), "".join(openmetrics).encode(), series)
+
+    def _family_lines(
+        self, metric: Metric[tuple[str, ...]], rows: Sequence[tuple[tuple[str, ...], Value]]
+    ) -> dict[tuple[str, ...], tuple[Value, str]]:
+        before = self._lines.get(metric.name, {})
+        lines: dict[tuple[str, ...], tuple[Value, str]] = {}
+        for key, value in rows:
+            known = before.get(key)
+            if known is not None and known[0] == value:
+                lines[key] = known
+                continue
+            if type(key) is not metric.key:
+                raise ValueError(f"{metric.name}: {key!r} is no {metric.key.__name__}")
+            lines[key] = (value, _line(metric, key, value))
+        if len(lines) != len(rows):
+            raise ValueError(f"{metric.name}: a series is on the page twice")
+        return lines
+
+
+def _line(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value) -> str:
+    labels = ",".join(f'{name}="{escape(part)}"' for name, part in zip(metric.label_names, key, strict=True))
+    if isinstance(value, Distribution):
+        return _histogram(metric.name, labels, value)
+    if not isfinite(value):
+        raise ValueError(f"{metric.name}{key}: {value}; a value that is not known is left out")
+    return f"{metric.name}{{{labels}}} {number(value)}\n" if labels else f"{metric.name} {number(value)}\n"
+
+
+def _histogram(name: str, labels: str, value: Distribution) -> str:
+    comma = "," if labels else ""
+    bounds = [*(number(bound) for bound in value.bounds), "+Inf"]
+    buckets = [
+        f'{name}_bucket{{{labels}{comma}le="{bound}"}} {number(count)}\n'
+        for bound, count in zip(bounds, value.counts, strict=True)
+    ]
+    braced = f"{{{labels}}}" if labels else ""
+    return "".join(
+        (*buckets, f"{name}_count{braced} {number(value.counts[-1])}\n", f"{name}_sum{braced} {number(value.total)}\n")
+    )
+
+
+def number(value: float) -> str:
+    """A float as both formats read it; integers keep their point, as OpenMetrics wants of bucket bounds."""
+    return repr(float(value))
+
+
+def escape(value: str) -> str:
+    r"""Escape a label value: backslash, double quote and newline.
+
+    A lone surrogate (an undecodable byte of a process name) would not encode: it becomes U+FFFD.
+    """
+    if value.isalnum() and value.isascii():
+        return value
+    clean = value.encode("utf-8", "replace").decode() if not value.isascii() else value
+    return clean.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _head(name: str, kind: str, help_text: str, *, total: str) -> str:
+    """HELP and TYPE. OpenMetrics names a counter's family without `_total`, the text format with it."""
+    family_name = name + (total if kind == "counter" else "")
+    written = help_text.replace("\\", "\\\\").replace("\n", "\\n")
+    return f"# HELP {family_name} {written}\n# TYPE {family_name} {kind}\n"
+
+
+def _heads(metric: Metric[tuple[str, ...]]) -> tuple[str, str]:
+    base = metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
+    return (
+        _head(base, metric.kind, metric.help, total="_total"),
+        _head(base, metric.kind, metric.help, total=""),
+    )
+
+
+_KNOWN: frozenset[Metric[tuple[str, ...]]] = frozenset(METRICS)
+_HEADS: Mapping[str, tuple[str, str]] = {metric.name: _heads(metric) for metric in METRICS}

@@ -1,0 +1,251 @@
+"""Who holds what, over time: the kubelet's answers and the pod store, folded into leases.
+
+Pure. One answer of the kubelet proves little: an old kubelet lists pods that have ended, a new pod is listed before the
+API server's watch tells of it, an answer is up to a poll old. So a lease begins when its pod is known (or nobody can
+know pods here), ends when two fresh answers or the pod's deletion say so, and never changes its device: an id that
+resolves to another device later is the same lease on a device that is gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.catalogue import PartitionKey
+from exporter.ids import DeviceId, MigPathId, MinorId, UnknownId
+from exporter.model import Allocation, Allocations, DeviceUuid, GpuUuid, Missing, Owner, Pod, Pods, PromiseSource
+from exporter.promised_profile import promised_profile
+from exporter.resolve import Found, World
+
+_FRESH_MISSES = 2
+"""A lease ends when this many fresh answers in a row do not list it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A partition's standing facts. `ids` are the kubelet's ids that make its slots."""
+
+    key: PartitionKey
+    owner: Owner
+    resource: str
+    ids: frozenset[DeviceId]
+    promised_profile: str
+    profile_source: PromiseSource
+    misses: int = 0
+    seen_serial: int = 0
+
+    @property
+    def slots(self) -> int:
+        """How many slots of the device the container holds."""
+        return len(self.ids)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the ids are replicas of a device rather than the device."""
+        return any(isinstance(id_, UnknownId) or id_.replica is not None for id_ in self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """All leases, the bindings of ids whose spelling does not carry the device, and pods that wait for a fresh answer."""
+
+    by_key: Mapping[PartitionKey, Lease] = field(default_factory=dict)
+    bound: Mapping[tuple[str, str, str, DeviceId], Found] = field(default_factory=dict)
+    reborn: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (namespace, pod) → serial that is too old
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The result: leases, and what could not be placed, by kind and identity (so that it can be held for two joins)."""
+
+    leases: Leases
+    oddities: frozenset[tuple[str, str]]
+
+
+def hold(
+    leases: Leases,
+    allocations: Allocations | Missing,
+    pods: Pods | Missing,
+    world: World,
+    labels: Mapping[str, str],
+) -> Holding:
+    """Fold one answer of the kubelet and one state of the pod store into the leases."""
+    known = {} if isinstance(pods, Missing) else {(pod.namespace, pod.name): pod for pod in pods.items}
+    if isinstance(allocations, Missing):
+        return Holding(_without_deleted(leases, pods, known, serial=0), frozenset())
+    current = _without_deleted(leases, pods, known, serial=allocations.serial)
+    oddities: set[tuple[str, str]] = set()
+    bound: dict[tuple[str, str, str, DeviceId], Found] = {}
+    grouped: dict[PartitionKey, list[Allocation]] = defaultdict(list)
+    for item, found in _placed(allocations, pods, known, world, current, oddities):
+        bound[(item.namespace, item.pod, item.container, item.device)] = found
+        key = PartitionKey(found.gpu, found.uuid, item.namespace, item.pod, item.container)
+        grouped[key].append(item)
+    for key in _conflicting(grouped, oddities):
+        del grouped[key]
+    by_key = {key: _lease(key, items, current.by_key.get(key), known, world, labels) for key, items in grouped.items()}
+    by_key = {key: replace(lease, misses=0, seen_serial=allocations.serial) for key, lease in by_key.items()}
+    for key, lease in current.by_key.items():
+        if key not in by_key and (kept := _missed(lease, allocations.serial)) is not None:
+            by_key[key] = kept
+    kept_bound = {k: f for k, f in current.bound.items() if _key(k, f) in by_key} | bound
+    reborn = {name: serial for name, serial in current.reborn.items() if serial >= allocations.serial}
+    return Holding(Leases(dict(sorted(by_key.items())), kept_bound, reborn), frozenset(oddities))
+
+
+def _key(identity: tuple[str, str, str, DeviceId], found: Found) -> PartitionKey:
+    namespace, pod, container, _ = identity
+    return PartitionKey(found.gpu, found.uuid, namespace, pod, container)
+
+
+def _without_deleted(
+    leases: Leases, pods: Pods | Missing, known: Mapping[tuple[str, str], Pod], *, serial: int
+) -> Leases:
+    """Drop the leases of pods that the store saw end, be deleted, or be replaced by a pod of the same name."""
+    if isinstance(pods, Missing):
+        return leases
+    kept: dict[PartitionKey, Lease] = {}
+    reborn = dict(leases.reborn)
+    for key, lease in leases.by_key.items():
+        uid = lease.owner.pod_uid
+        pod = known.get((key.namespace, key.pod))
+        if pod is not None and uid and pod.uid != uid:
+            # The kubelet's answer may still mean the old pod: wait for one that was asked after the change.
+            reborn[(key.namespace, key.pod)] = serial
+        elif not _ended(pod, key.container) and (not uid or uid not in pods.deleted):
+            kept[key] = lease
+    return replace(leases, by_key=kept, reborn=reborn)
+
+
+def _ended(pod: Pod | None, container: str) -> bool:
+    """Up to Kubernetes 1.33 the kubelet's List still names ended pods (kubernetes/kubernetes#132028)."""
+    return pod is not None and (pod.terminal or container in pod.ended_containers)
+
+
+def _placed(
+    allocations: Allocations,
+    pods: Pods | Missing,
+    known: Mapping[tuple[str, str], Pod],
+    world: World,
+    leases: Leases,
+    oddities: set[tuple[str, str]],
+) -> Iterator[tuple[Allocation, Found]]:
+    for item in allocations.items:
+        name = (item.namespace, item.pod)
+        if not isinstance(pods, Missing):
+            pod = known.get(name)
+            if pod is None:
+                oddities.add(("unknown_pod", "/".join(name)))
+                continue
+            if _ended(pod, item.container):
+                oddities.add(("terminal_pod", "/".join((*name, item.container))))
+                continue
+            if leases.reborn.get(name, -1) >= allocations.serial:
+                continue
+        found = _found(item, world, leases)
+        if found is None:
+            oddities.add(("unresolved_device_id", f"{item.resource} {item.device}"))
+            continue
+        yield item, found
+
+
+def _found(item: Allocation, world: World, leases: Leases) -> Found | None:
+    """Resolve an id once per lease: instance and minor numbers are reused, so a later look-up could name another device."""
+    if isinstance(item.device, MigPathId | MinorId):
+        bound = leases.bound.get((item.namespace, item.pod, item.container, item.device))
+        if bound is not None:
+            return bound
+    return world.resolve(item.device)
+
+
+def _conflicting(
+    grouped: Mapping[PartitionKey, Iterable[Allocation]], oddities: set[tuple[str, str]]
+) -> list[PartitionKey]:
+    """Two pods that both claim a device for themselves: nobody can tell whose it is, so it is neither's."""
+    exclusive: dict[tuple[str, str], list[PartitionKey]] = defaultdict(list)
+    for key, items in grouped.items():
+        if all(not isinstance(i.device, UnknownId) and i.device.replica is None for i in items):
+            exclusive[(key.gpu, key.device)].append(key)
+    conflicting: list[PartitionKey] = []
+    for (_, device), keys in exclusive.items():
+        if len({(key.namespace, key.pod) for key in keys}) > 1:
+            oddities.add(("conflict", device))
+            conflicting.extend(keys)
+    return conflicting
+
+
+def _lease(
+    key: PartitionKey,
+    items: list[Allocation],
+    before: Lease | None,
+    known: Mapping[tuple[str, str], Pod],
+    world: World,
+    labels: Mapping[str, str],
+) -> Lease:
+    resource = min(item.resource for item in items)
+    if before is not None and before.promised_profile:
+        profile, source = before.promised_profile, before.profile_source
+    else:
+        attached = world.known.get(DeviceUuid(key.device))
+        profile, source = promised_profile(resource, labels, "" if attached is None else attached.profile)
+    return Lease(
+        key=key,
+        owner=_owner(key, known.get((key.namespace, key.pod)), before),
+        resource=resource,
+        ids=frozenset(item.device for item in items),
+        promised_profile=profile,
+        profile_source=source,
+    )
+
+
+def _owner(key: PartitionKey, pod: Pod | None, before: Lease | None) -> Owner:
+    if pod is not None:
+        return Owner(
+            namespace=key.namespace,
+            pod=key.pod,
+            container=key.container,
+            pod_uid=pod.uid,
+            workload_kind=pod.workload_kind,
+            workload=pod.workload,
+        )
+    if before is not None:
+        return before.owner
+    return Owner(namespace=key.namespace, pod=key.pod, container=key.container)
+
+
+def _missed(lease: Lease, serial: int) -> Lease | None:
+    """Count a fresh answer that does not list the lease; the second ends it."""
+    if serial == lease.seen_serial:
+        return lease
+    misses = lease.misses + 1
+    return None if misses >= _FRESH_MISSES else replace(lease, misses=misses, seen_serial=serial)
+
+
+def slots_held(leases: Leases) -> Counter[DeviceUuid]:
+    """How many slots of each device are held by all leases together."""
+    held: Counter[DeviceUuid] = Counter()
+    for key, lease in leases.by_key.items():
+        held[DeviceUuid(key.device)] += lease.slots
+    return held
+
+
+def replicas_offered(allocations: Allocations | Missing, world: World) -> Mapping[DeviceUuid, int]:
+    """How many slots of each device the plugin offers: the distinct replica ids of GetAllocatableResources."""
+    if isinstance(allocations, Missing) or isinstance(allocations.allocatable, Missing):
+        return {}
+    offered: dict[DeviceUuid, set[DeviceId]] = defaultdict(set)
+    for _, device in allocations.allocatable:
+        if not isinstance(device, UnknownId) and device.replica is not None:
+            found = world.resolve(device)
+            if found is not None:
+                offered[found.uuid].add(device)
+    return {uuid: len(ids) for uuid, ids in offered.items()}
+
+
+def holders_of(leases: Leases) -> Mapping[tuple[GpuUuid, DeviceUuid], tuple[Lease, ...]]:
+    """Leases by device."""
+    held: dict[tuple[GpuUuid, DeviceUuid], list[Lease]] = defaultdict(list)
+    for key, lease in leases.by_key.items():
+        held[(GpuUuid(key.gpu), DeviceUuid(key.device))].append(lease)
+    return {device: tuple(items) for device, items in held.items()}

@@ -1,0 +1,234 @@
+"""The ledger: cumulative counters of partitions and GPUs, advanced by one tick.
+
+Pure. Time is kept in integer nanoseconds, so that outcomes sum to the age, causes to the loss and blind reasons to the
+blind time exactly. A partition's counters are born together at zero on the tick that first sees it, and stay for a while
+after it has gone, so that a scrape sees the end. A pod of the same name with another uid starts again at zero.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.accounting import Holding, Split, holding_of, split_energy, split_time
+from exporter.catalogue import PartitionKey, XidKey
+from exporter.guarantees import Guarantee, Outcome, Verdict, Verdicts, device_of_event
+from exporter.model import Device, GpuState, GpuUuid, Missing, Partition, Reason, Snapshot, Throttle
+
+NS = 1_000_000_000
+_UJ = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One partition's counters: nanoseconds, share-nanoseconds, microjoules."""
+
+    pod_uid: str
+    outcomes: Mapping[tuple[Guarantee, Outcome], int] = field(default_factory=dict)
+    lost: Mapping[tuple[Guarantee, str], int] = field(default_factory=dict)
+    blind: Mapping[tuple[Guarantee, Reason], int] = field(default_factory=dict)
+    promised: int = 0
+    delivered: int = 0
+    borrowed: int = 0
+    energy: int = 0
+    gone_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuAccount:
+    """One GPU's counters and the marks they are measured from."""
+
+    states: Split = field(default_factory=lambda: Split(0, 0, 0, 0, 0, 0))
+    throttled: Mapping[Throttle, int] = field(default_factory=lambda: dict.fromkeys(Throttle, 0))
+    energy_mark: int | None = None  # the driver's counter when last read, microjoules
+    idle_watts: float | None = None  # the least mean power seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Every counter that this program keeps itself. `at` is the last tick in monotonic nanoseconds."""
+
+    at: int | None = None
+    accounts: Mapping[PartitionKey, Account] = field(default_factory=dict)
+    gpus: Mapping[GpuUuid, GpuAccount] = field(default_factory=dict)
+    xids: Mapping[XidKey, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long counters outlive their partition, and how long an interval may be to count as observed (nanoseconds)."""
+
+    keep: int = 60 * NS
+    gap: int = 5 * NS
+
+
+def advance(ledger: Ledger, snapshot: Snapshot, verdicts: Verdicts, limits: Limits) -> Ledger:
+    """Add the interval since the last tick, which this tick's verdicts are taken to hold for.
+
+    An interval longer than `limits.gap` was not observed (a suspended process, a machine asleep): it is blind, `stale`.
+    """
+    now = round(snapshot.at * NS)
+    interval = 0 if ledger.at is None else max(0, now - ledger.at)
+    observed = interval <= limits.gap
+    by_gpu: dict[GpuUuid, list[Partition]] = defaultdict(list)
+    for partition in snapshot.partitions:
+        by_gpu[GpuUuid(partition.key.gpu)].append(partition)
+    gpus: dict[GpuUuid, GpuAccount] = {}
+    energy: dict[PartitionKey, int] = {}
+    for state in snapshot.gpus:
+        partitions = by_gpu[state.gpu.uuid]
+        holdings = [holding_of(partition) for partition in partitions]
+        gpus[state.gpu.uuid], parts = _gpu(
+            ledger.gpus.get(state.gpu.uuid),
+            state,
+            holdings,
+            snapshot,
+            interval,
+            visible=observed and snapshot.doubt is None and not state.gpu.lost,
+        )
+        energy |= zip((partition.key for partition in partitions), parts, strict=True)
+    accounts = {
+        partition.key: _account(
+            ledger.accounts.get(partition.key), partition, verdicts[partition.key], interval, energy, observed=observed
+        )
+        for partition in snapshot.partitions
+    }
+    for key, account in ledger.accounts.items():
+        if key not in accounts and (kept := _departed(account, now, limits)) is not None:
+            accounts[key] = kept
+    return Ledger(at=now, accounts=accounts, gpus=gpus, xids=_xids(ledger.xids, snapshot))
+
+
+def _account(
+    before: Account | None,
+    partition: Partition,
+    verdicts: Mapping[Guarantee, Verdict],
+    interval: int,
+    energy: Mapping[PartitionKey, int],
+    *,
+    observed: bool,
+) -> Account:
+    uid = partition.owner.pod_uid
+    if before is None or before.gone_at is not None or (uid and before.pod_uid and uid != before.pod_uid):
+        born = {(guarantee, outcome): 0 for guarantee in verdicts for outcome in Outcome}
+        return Account(pod_uid=uid, outcomes=born)
+    outcomes, lost, blind = dict(before.outcomes), dict(before.lost), dict(before.blind)
+    for guarantee, verdict in verdicts.items():
+        if (guarantee, Outcome.KEPT) not in outcomes:
+            outcomes |= {(guarantee, outcome): 0 for outcome in Outcome}
+            continue
+        if not observed or verdict.outcome is Outcome.BLIND:
+            reason = Reason.STALE if not observed or verdict.reason is None else verdict.reason
+            outcomes[guarantee, Outcome.BLIND] += interval
+            blind[guarantee, reason] = blind.get((guarantee, reason), 0) + interval
+            continue
+        outcomes[guarantee, verdict.outcome] += interval
+        for cause, fraction in verdict.loss.items():
+            lost[guarantee, cause] = lost.get((guarantee, cause), 0) + round(fraction * interval)
+    promised, delivered, borrowed = _shares(holding_of(partition), interval) if observed else (0, 0, 0)
+    return Account(
+        pod_uid=uid or before.pod_uid,
+        outcomes=outcomes,
+        lost=lost,
+        blind=blind,
+        promised=before.promised + promised,
+        delivered=before.delivered + delivered,
+        borrowed=before.borrowed + borrowed,
+        energy=before.energy + energy.get(partition.key, 0),
+    )
+
+
+def _shares(holding: Holding, interval: int) -> tuple[int, int, int]:
+    promised = holding.promised or 0.0
+    used = holding.used or 0.0
+    delivered = min(used, promised)
+    return round(promised * interval), round(delivered * interval), round((used - delivered) * interval)
+
+
+def _departed(account: Account, now: int, limits: Limits) -> Account | None:
+    if account.gone_at is None:
+        return replace(account, gone_at=now)
+    return account if now - account.gone_at < limits.keep else None
+
+
+def _gpu(
+    before: GpuAccount | None,
+    state: GpuState,
+    holdings: list[Holding],
+    snapshot: Snapshot,
+    interval: int,
+    *,
+    visible: bool,
+) -> tuple[GpuAccount, tuple[int, ...]]:
+    """Advance one GPU; returns its account and the energy that each holding is charged with (microjoules)."""
+    account, interval = (GpuAccount(), 0) if before is None else (before, interval)
+    throttled = dict(account.throttled)
+    throttle = state.use.throttle
+    if visible and not isinstance(throttle, Missing):
+        for reason in throttle:
+            throttled[reason] += interval
+    mark, idle_watts, parts = _energy(account, state, holdings, snapshot, interval)
+    states = _added(account.states, split_time(holdings, interval, visible=visible))
+    return GpuAccount(states=states, throttled=throttled, energy_mark=mark, idle_watts=idle_watts), parts
+
+
+def _added(a: Split, b: Split) -> Split:
+    return Split(
+        delivered=a.delivered + b.delivered,
+        borrowed=a.borrowed + b.borrowed,
+        idle_held=a.idle_held + b.idle_held,
+        unsold=a.unsold + b.unsold,
+        switching=a.switching + b.switching,
+        blind=a.blind + b.blind,
+    )
+
+
+def _energy(
+    account: GpuAccount, state: GpuState, holdings: list[Holding], snapshot: Snapshot, interval: int
+) -> tuple[int | None, float | None, tuple[int, ...]]:
+    """Attribute the energy since the last reading; what the board draws at the least is its idle part."""
+    nothing = (0,) * len(holdings)
+    counter = state.use.energy_joules
+    if isinstance(counter, Missing):
+        return account.energy_mark, account.idle_watts, nothing
+    mark = round(counter * _UJ)
+    if account.energy_mark is None or mark < account.energy_mark or interval == 0:
+        return mark, account.idle_watts, nothing
+    used = mark - account.energy_mark
+    watts = used / _UJ / (interval / NS)
+    idle_watts = watts if account.idle_watts is None else min(account.idle_watts, watts)
+    idle = round(idle_watts * interval / NS * _UJ)
+    shares = split_energy(used, idle, holdings, _activity(state, snapshot.devices))
+    return mark, idle_watts, shares.parts
+
+
+def _activity(state: GpuState, devices: tuple[Device, ...]) -> float | None:
+    """The GPU's active share, unowned instances included; None when it is not measured."""
+    of_gpu = state.gpu.sm_count
+    total, measured = 0.0, False
+    for device in devices:
+        if device.gpu != state.gpu.uuid:
+            continue
+        active = device.use.sm_active if device.kind == "mig" else _first(device)
+        if isinstance(active, Missing) or isinstance(device.sm_count, Missing) or isinstance(of_gpu, Missing):
+            continue
+        if device.kind == "gpu" and state.gpu.mig_current is True:
+            continue  # its instances are counted
+        total, measured = total + active * device.sm_count / of_gpu, True
+    return total if measured else None
+
+
+def _first(device: Device) -> float | Missing:
+    active = device.use.sm_active
+    return device.use.utilisation if isinstance(active, Missing) else active
+
+
+def _xids(before: Mapping[XidKey, int], snapshot: Snapshot) -> Mapping[XidKey, int]:
+    if not snapshot.events:
+        return before
+    counts = dict(before)
+    for event in snapshot.events:
+        key = XidKey(event.gpu, device_of_event(event, snapshot), str(event.xid))
+        counts[key] = counts.get(key, 0) + 1
+    return counts

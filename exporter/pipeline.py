@@ -1,0 +1,39 @@
+"""One tick's thinking, from evidence to counters: join, promise, judge, ledger. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from exporter.guarantees import JudgeMemory, Verdicts, judge
+from exporter.join import Evidence, Memory, join
+from exporter.ledger import Ledger, Limits, advance
+from exporter.model import Snapshot
+from exporter.policy import Policy
+from exporter.promise import attach
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one tick hands to the next."""
+
+    memory: Memory = field(default_factory=Memory)
+    judged: JudgeMemory = field(default_factory=JudgeMemory)
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one tick found out."""
+
+    snapshot: Snapshot
+    verdicts: Verdicts
+    state: State
+
+
+def step(state: State, evidence: Evidence, policy: Policy, limits: Limits) -> Result:
+    """Think one tick through."""
+    joined, memory = join(evidence, state.memory, policy)
+    snapshot = attach(joined, policy)
+    verdicts, judged = judge(snapshot, policy, state.judged)
+    ledger = advance(state.ledger, snapshot, verdicts, limits)
+    return Result(snapshot, verdicts, State(memory, judged, ledger))

@@ -1,0 +1,33 @@
+"""Which MIG profile a lease was promised: by the resource's name, by the node's labels, else as first attached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exporter.ids import SHARED_SUFFIX, profile_of_resource
+from exporter.model import PromiseSource
+
+_PRODUCT_MARK = "-MIG-"
+_SHARED_MARK = "-SHARED"
+
+
+def promised_profile(resource: str, labels: Mapping[str, str], attached: str) -> tuple[str, PromiseSource]:
+    """Return the promised profile's name and where it was read; "" for a device that is no MIG instance.
+
+    Strategy `mixed` names the profile in the resource. Strategy `single` advertises instances as `nvidia.com/gpu`, and
+    only GPU feature discovery's product label tells the profile (`…-MIG-1g.5gb`). Without labels it is the profile that
+    was attached when the lease was first seen.
+    """
+    named = profile_of_resource(resource)
+    if named is not None:
+        return named, PromiseSource.RESOURCE_NAME
+    if not attached:
+        return "", PromiseSource.RESOURCE_NAME
+    product = labels.get(f"{plain_resource(resource)}.product", "")
+    _, mark, profile = product.removesuffix(_SHARED_MARK).partition(_PRODUCT_MARK)
+    return (profile if mark and "g." in profile else attached), PromiseSource.PLUGIN_CONFIG
+
+
+def plain_resource(resource: str) -> str:
+    """The resource's name before the plugin renamed it; GPU feature discovery's labels are keyed by it."""
+    return resource.removesuffix(SHARED_SUFFIX)

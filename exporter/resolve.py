@@ -1,0 +1,211 @@
+"""Which device an id of the kubelet's means: the driver's inventory, indexed by every spelling that ids come in.
+
+Pure. A device is found by what the driver lists now, else by what it listed before: a MIG instance that was destroyed
+under its holder is still that holder's device, and its GPU is known from memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.ids import DeviceId, GpuId, MigId, MigPathId, MinorId, SplitId, UnknownId
+from exporter.model import (
+    Device,
+    DeviceState,
+    DeviceUse,
+    DeviceUuid,
+    DriverReading,
+    Gpu,
+    GpuUuid,
+    Inventory,
+    MigInstance,
+    Missing,
+    Reason,
+)
+
+UNKNOWN_GPU = GpuUuid("unknown")
+"""The parent of a MIG instance that the kubelet names and the driver has never shown to us."""
+
+
+def unread(reason: Reason) -> DeviceUse:
+    """Readings that are all missing for one reason."""
+    missing = Missing(reason)
+    return DeviceUse(
+        memory_total_bytes=missing,
+        memory_used_bytes=missing,
+        memory_free_bytes=missing,
+        engine_active=missing,
+        sm_active=missing,
+        tensor_active=missing,
+        memory_bandwidth=missing,
+        utilisation=missing,
+        ecc_corrected=missing,
+        ecc_uncorrected=missing,
+        processes=missing,
+    )
+
+
+def devices_of(reading: DriverReading) -> dict[DeviceUuid, Device]:
+    """Every device of a reading: each whole GPU, then its MIG instances, with their readings."""
+    devices: dict[DeviceUuid, Device] = {}
+    for gpu in reading.inventory.gpus:
+        whole = DeviceUuid(gpu.uuid)
+        use = reading.devices.get(whole, unread(Reason.ERROR))
+        devices[whole] = Device(
+            gpu=gpu.uuid,
+            uuid=whole,
+            kind="gpu",
+            index=str(gpu.index),
+            model=gpu.model,
+            sm_count=gpu.sm_count,
+            attached_memory_bytes=use.memory_total_bytes,
+            use=use,
+            lost=gpu.lost,
+        )
+        lowest = _lowest_compute_instances(gpu)
+        for instance in gpu.instances:
+            devices[instance.uuid] = _mig_device(gpu, instance, reading, shows_memory=instance.uuid in lowest)
+    return devices
+
+
+def _mig_device(gpu: Gpu, instance: MigInstance, reading: DriverReading, *, shows_memory: bool) -> Device:
+    return Device(
+        gpu=gpu.uuid,
+        uuid=instance.uuid,
+        kind="mig",
+        index=f"{gpu.index}:{instance.index}",
+        model=gpu.model,
+        profile=instance.profile,
+        gpu_instance=instance.gpu_instance,
+        compute_instance=instance.compute_instance,
+        sm_count=instance.sm_count,
+        attached_memory_bytes=instance.memory_bytes,
+        use=reading.devices.get(instance.uuid, unread(Reason.ERROR)),
+        shows_memory=shows_memory,
+        lost=gpu.lost,
+    )
+
+
+def _lowest_compute_instances(gpu: Gpu) -> frozenset[DeviceUuid]:
+    lowest: dict[int, MigInstance] = {}
+    for instance in gpu.instances:
+        known = lowest.get(instance.gpu_instance)
+        if known is None or instance.compute_instance < known.compute_instance:
+            lowest[instance.gpu_instance] = instance
+    return frozenset(instance.uuid for instance in lowest.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the driver has shown so far: the last inventory, and every device that a lease may still name."""
+
+    inventory: Inventory | None = None
+    gpus: Mapping[GpuUuid, Gpu] = field(default_factory=dict)
+    devices: Mapping[DeviceUuid, Device] = field(default_factory=dict)
+
+    def after(self, world: World, held: Iterable[tuple[GpuUuid, DeviceUuid]]) -> Seen:
+        """Remember what is listed now and what is still held; forget the rest, so that memory is bounded."""
+        if not world.answered:
+            return self
+        leased = tuple(held)
+        devices = {uuid: world.known[uuid] for _, uuid in leased if uuid in world.known} | dict(world.present)
+        gpus = {uuid: world.known_gpus[uuid] for uuid, _ in leased if uuid in world.known_gpus} | dict(world.gpus)
+        return Seen(inventory=world.inventory, gpus=gpus, devices=devices)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A device that an id resolved to."""
+
+    gpu: GpuUuid
+    uuid: DeviceUuid
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The devices of this instant (`present`), those known from before (`known` holds both), and how to look one up."""
+
+    inventory: Inventory | None
+    answered: bool  # the driver answered at this instant
+    doubt: Reason | None  # why not
+    gpus: Mapping[GpuUuid, Gpu]
+    present: Mapping[DeviceUuid, Device]
+    known: Mapping[DeviceUuid, Device]
+    known_gpus: Mapping[GpuUuid, Gpu]
+    by_path: Mapping[tuple[str, int, int], DeviceUuid]
+    by_minor: Mapping[int, GpuUuid]
+
+    def resolve(self, device: DeviceId) -> Found | None:
+        """Find the device that an id means; None when no driver ever showed one and the id does not carry its GPU."""
+        match device:
+            case GpuId(uuid=uuid):
+                return Found(GpuUuid(uuid), DeviceUuid(uuid))
+            case MigId(uuid=uuid):
+                known = self.known.get(DeviceUuid(uuid))
+                if known is not None:
+                    return Found(known.gpu, known.uuid)
+                return Found(UNKNOWN_GPU, DeviceUuid(uuid)) if self.answered else None
+            case MigPathId(gpu=gpu, gpu_instance=gi, compute_instance=ci):
+                return self._instance(gpu, gi, ci)
+            case MinorId(minor=minor, gpu_instance=gi):
+                found = self.by_minor.get(minor)
+                if found is None:
+                    return None
+                return Found(found, DeviceUuid(found)) if gi is None else self._instance(found, gi, 0)
+            case SplitId() | UnknownId():
+                return None
+
+    def _instance(self, gpu: str, gpu_instance: int, compute_instance: int) -> Found | None:
+        uuid = self.by_path.get((gpu, gpu_instance, compute_instance))
+        return None if uuid is None else Found(GpuUuid(gpu), uuid)
+
+    def state(self, gpu: GpuUuid, uuid: DeviceUuid) -> DeviceState:
+        """Whether a held device is there, as the driver tells it now."""
+        if not self.answered:
+            return DeviceState.UNKNOWN
+        parent = self.gpus.get(gpu)
+        if parent is not None and parent.lost:
+            return DeviceState.LOST
+        if uuid in self.present:
+            whole = self.present[uuid].kind == "gpu"
+            reshaped = whole and parent is not None and parent.mig_current is True
+            return DeviceState.RECONFIGURED if reshaped else DeviceState.PRESENT
+        if parent is not None and uuid in self.known:
+            return DeviceState.RECONFIGURED
+        return DeviceState.MISSING
+
+
+def _with_size(device: Device, seen: Seen) -> Device:
+    """A device that has stopped answering is as large as it was: its promise does not vanish with it."""
+    before = seen.devices.get(device.uuid)
+    if before is None or not isinstance(device.attached_memory_bytes, Missing):
+        return device
+    return replace(device, attached_memory_bytes=before.attached_memory_bytes)
+
+
+def world(driver: DriverReading | Missing, seen: Seen) -> World:
+    """Index what the driver says now, or, when it does not answer, what it said last with every reading missing."""
+    if isinstance(driver, Missing):
+        inventory = seen.inventory
+        present: dict[DeviceUuid, Device] = {}
+        if inventory is not None:
+            listed = {uuid for gpu in inventory.gpus for uuid in (gpu.uuid, *(i.uuid for i in gpu.instances))}
+            nothing = unread(driver.reason)
+            present = {uuid: replace(device, use=nothing) for uuid, device in seen.devices.items() if uuid in listed}
+    else:
+        inventory = driver.inventory
+        present = {uuid: _with_size(device, seen) for uuid, device in devices_of(driver).items()}
+    gpus = () if inventory is None else inventory.gpus
+    listed_gpus = {gpu.uuid: gpu for gpu in gpus}
+    return World(
+        inventory=inventory,
+        answered=not isinstance(driver, Missing),
+        doubt=driver.reason if isinstance(driver, Missing) else None,
+        gpus=listed_gpus,
+        present=present,
+        known={**seen.devices, **present},
+        known_gpus={**seen.gpus, **listed_gpus},
+        by_path={(g.uuid, i.gpu_instance, i.compute_instance): i.uuid for g in gpus for i in g.instances},
+        by_minor={gpu.minor: gpu.uuid for gpu in gpus if gpu.minor is not None},
+    )

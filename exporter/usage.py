@@ -1,0 +1,102 @@
+"""What a partition uses: its share of the parent GPU, its memory, and what memory it could still get.
+
+Pure. An exclusive device's use is the device's own; a shared device's is summed over the processes that belong to the
+partition, and is missing as soon as one process of the device cannot be placed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from exporter.consumers import total
+from exporter.leases import Lease
+from exporter.model import (
+    Consumer,
+    Device,
+    DeviceUuid,
+    Missing,
+    Reading,
+    Reason,
+    Relation,
+    Sharing,
+)
+from exporter.resolve import World
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Readings of one partition: `compute` as a share of the parent GPU's SM time, memory in bytes."""
+
+    compute: Reading
+    memory: Reading
+    obtainable: Reading
+
+
+def use_of(
+    lease: Lease,
+    here: World,
+    sharing: Sharing,
+    placed: tuple[Consumer, ...] | Missing,
+    held: Collection[DeviceUuid],
+) -> Use:
+    """Measure one partition whose device is present; `placed` are all processes of its device."""
+    device = here.present.get(DeviceUuid(lease.key.device))
+    if device is None or here.doubt is not None or device.lost:
+        gone = Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt)
+        return Use(gone, gone, gone)
+    sampled, memory = _process_sums(lease, placed)
+    if not lease.shared and not _memory_shared(here, device, held):
+        memory = device.use.memory_used_bytes
+    return Use(
+        compute=_compute(lease, here, device, sharing, sampled),
+        memory=memory,
+        obtainable=total((memory, device.use.memory_free_bytes)),
+    )
+
+
+def _memory_shared(here: World, device: Device, held: Collection[DeviceUuid]) -> bool:
+    """Whether another held compute instance lives in the same GPU instance, whose memory is then common."""
+    if device.gpu_instance is None:
+        return False
+    return any(
+        other.uuid != device.uuid and other.gpu == device.gpu and other.gpu_instance == device.gpu_instance
+        for uuid in held
+        if (other := here.present.get(uuid)) is not None
+    )
+
+
+def _process_sums(lease: Lease, placed: tuple[Consumer, ...] | Missing) -> tuple[Reading, Reading]:
+    if isinstance(placed, Missing):
+        return placed, placed
+    if any(consumer.relation is Relation.UNKNOWN for consumer in placed):
+        # One process of the device cannot be placed: it may be ours, so a sum over the known ones would be too low.
+        unknown = Missing(Reason.AMBIGUOUS)
+        return unknown, unknown
+    own = [consumer.process for consumer in placed if consumer.holder == lease.key]
+    return total([process.sm_share for process in own]), total([process.memory_bytes for process in own])
+
+
+def _compute(lease: Lease, here: World, device: Device, sharing: Sharing, sampled: Reading) -> Reading:
+    """Measured use as a share of the parent GPU.
+
+    Under MPS kernels of several clients run side by side, and what the driver's per-process samples mean there is
+    unproven, so the use of an MPS share is not told.
+    """
+    if sharing is Sharing.MPS:
+        return Missing(Reason.UNSUPPORTED)
+    if lease.shared:
+        return sampled
+    active = device.use.sm_active
+    if device.kind == "gpu":
+        candidates = (active, sampled, device.use.utilisation)
+        return next((c for c in candidates if not isinstance(c, Missing)), active)
+    gpu = here.gpus.get(device.gpu)
+    of_gpu: Reading = Missing(Reason.DEVICE_LOST) if gpu is None else gpu.sm_count
+    if isinstance(active, Missing):
+        return active
+    if isinstance(device.sm_count, Missing):
+        return device.sm_count
+    if isinstance(of_gpu, Missing):
+        return of_gpu
+    return active * device.sm_count / of_gpu
