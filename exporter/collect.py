@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from exporter import __version__
 from exporter.catalogue import SOURCE_READ_DURATION, TICK_DURATION
+from exporter.errors import SourceError
 from exporter.exposition import Rendered, Writer
 from exporter.join import Evidence
 from exporter.ledger import NS, Limits
@@ -195,25 +196,26 @@ class Collector:
             for process in use.processes
         }
         started = self._clock.monotonic()
-        up, table = True, self._look_up(pids)
-        if isinstance(table, Missing):
-            up = False
+        table, detail = self._look_up(pids)
         self._reads.observe(self._clock.monotonic() - started)
+        if detail and detail != self._cgroup.detail:
+            log(_LOG, logging.ERROR, detail, source="cgroup")
         self._cgroup = SourceHealth(
             name="cgroup",
-            up=up,
-            last_success=self._clock.wall() if up else self._cgroup.last_success,
+            up=not detail,
+            last_success=self._cgroup.last_success if detail else self._clock.wall(),
             durations=self._reads.distribution(),
+            detail=detail,
         )
         return table
 
-    def _look_up(self, pids: set[int]) -> ProcessTable | Missing:
+    def _look_up(self, pids: set[int]) -> tuple[ProcessTable | Missing, str]:
         try:
-            return self._sources.processes.read(pids)
+            return self._sources.processes.read(pids), ""
+        except SourceError as error:
+            return Missing(error.reason), str(error)
         except Exception as error:  # noqa: BLE001  # whatever procfs does, it degrades procfs alone
-            if self._cgroup.up or self._cgroup.last_success is None:
-                log(_LOG, logging.ERROR, "procfs cannot be read", error=str(error))
-            return Missing(getattr(error, "reason", Reason.ERROR))
+            return Missing(Reason.ERROR), f"{type(error).__name__}: {error}"
 
     def _health(self, now: float, driver: DriverReading | Missing) -> tuple[SourceHealth, ...]:
         sources = [self._driver.health(now)]

@@ -13,14 +13,21 @@ _GIB = 1024**3
 
 def promise_words(partition: Partition) -> str:
     """What is promised, how firmly and by whom: `45 % SM, 39.5 GiB (isolated, hardware)`."""
+    keeper = partition.promise.compute or partition.promise.memory
+    if keeper is None:
+        return "nothing"
+    return f"{', '.join(promise_sizes(partition)) or '?'} ({keeper_words(keeper)})"
+
+
+def promise_sizes(partition: Partition) -> list[str]:
+    """The sizes that are promised and known."""
     compute, memory = partition.promise.compute, partition.promise.memory
     sizes = []
     if compute is not None and not isinstance(compute.amount, Missing):
         sizes.append(f"{percent(compute.amount)} SM")
     if memory is not None and not isinstance(memory.amount, Missing):
         sizes.append(gibibytes(memory.amount))
-    keeper = compute or memory
-    return "nothing" if keeper is None else f"{', '.join(sizes) or '?'} ({keeper_words(keeper)})"
+    return sizes
 
 
 def keeper_words(promised: Promised) -> str:

@@ -19,12 +19,13 @@ _UJ = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceHealth:
-    """One source's health: `last_success` is Unix seconds, None when it has never answered."""
+    """One source's health: `last_success` is Unix seconds, None when it has never answered; `detail` says why it is down."""
 
     name: str
     up: bool
     last_success: float | None
     durations: Distribution
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,7 @@ class Watched(Generic[T]):
         self._answered_at: float | None = None
         self._last_success: float | None = None
         self._failure: Missing | None = Missing(Reason.NOT_YET)
+        self._detail = ""
         self._told: bool | None = None
 
     def ask(self, now: float) -> None:
@@ -127,7 +128,7 @@ class Watched(Generic[T]):
             level = logging.INFO if reason is Reason.NOT_YET else logging.ERROR
             log(_LOG, level, message, source=self.name, reason=reason)
         self._told = False
-        self._failure = Missing(reason)
+        self._failure, self._detail = Missing(reason), message
 
     def answer(self, now: float) -> T | Missing:
         """Return the last good answer, or why there is none. One that has grown too old is `SOURCE_STALE`."""
@@ -149,7 +150,11 @@ class Watched(Generic[T]):
         """Return whether the source is up, since when it last answered, and how long reads took."""
         up = self._failure is None and not isinstance(self.answer(now), Missing)
         return SourceHealth(
-            name=self.name, up=up, last_success=self._last_success, durations=self._durations.distribution()
+            name=self.name,
+            up=up,
+            last_success=self._last_success,
+            durations=self._durations.distribution(),
+            detail="" if up else self._detail or "its last answer is too old",
         )
 
     def close(self, close: Callable[[], None], patience: float) -> None:

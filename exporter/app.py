@@ -1,0 +1,83 @@
+"""The command line: which command was asked for, and what its end means. The only place that knows exit statuses.
+
+0 as asked, 1 a guarantee or check does not hold, 2 usage or configuration, 3 a source could not be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TextIO
+
+from exporter import __version__, config
+from exporter.errors import ConfigError, SourceError
+
+USAGE = 2
+UNREACHABLE = 3
+
+Command = Callable[[Sequence[str], Mapping[str, str], TextIO, TextIO], int]
+
+_HELP = """\
+slicewatch: is every GPU slice getting what it was promised?
+
+usage: slicewatch COMMAND [flags]
+
+  exporter   serve this node's partitions as Prometheus metrics
+  demo       a simulated node in this terminal: a breach is seen and explained; needs no GPU
+  doctor     which sources can be read here, what that lets us judge, what it does not
+
+`slicewatch COMMAND --help` lists the flags. `slicewatch --version` says what this is.
+"""
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    """Run one command line and return its exit status."""
+    if not argv:
+        stderr.write(_HELP)
+        return USAGE
+    name, *rest = argv
+    if name in {"-h", "--help", "help"}:
+        stdout.write(_HELP)
+        return 0
+    if name in {"-V", "--version", "version"}:
+        stdout.write(f"slicewatch {__version__}\n")
+        return 0
+    command = _COMMANDS.get(name)
+    if command is None:
+        stderr.write(f"slicewatch: unknown command {name!r}: expected one of {', '.join(_COMMANDS)}\n")
+        return USAGE
+    try:
+        return command(rest, environ, stdout, stderr)
+    except ConfigError as error:
+        stderr.writelines(f"slicewatch {name}: {problem}\n" for problem in error.problems)
+        return USAGE
+    except SourceError as error:
+        stderr.write(f"slicewatch {name}: {error}\n")
+        return UNREACHABLE
+    except SystemExit as leave:  # argparse's --help
+        return leave.code if isinstance(leave.code, int) else 0
+
+
+def _exporter(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    settings = config.parse(argv, environ)
+    from exporter import service  # noqa: PLC0415  # the server's libraries are the exporter's alone
+
+    if settings.once:
+        return service.once(settings, environ, stdout, stderr)
+    return service.serve(settings, environ, stderr)
+
+
+def _demo(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    del stderr
+    from exporter import demo  # noqa: PLC0415  # the terminal library is for people alone
+
+    return demo.main(argv, environ, stdout)
+
+
+def _doctor(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    del stderr
+    from exporter import doctor  # noqa: PLC0415
+
+    return doctor.main(argv, environ, stdout)
+
+
+_COMMANDS: Mapping[str, Command] = {"exporter": _exporter, "demo": _demo, "doctor": _doctor}

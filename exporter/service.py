@@ -1,0 +1,123 @@
+"""`slicewatch exporter`: one collecting thread, the server, and an orderly end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import TextIO
+
+from exporter import __version__, landing, logs
+from exporter.collect import DEADLINE, Clock, Collector, Tick
+from exporter.config import Settings
+from exporter.page import Page, Publisher
+from exporter.selfmetrics import SelfMetrics
+from exporter.server import Server, Site
+from exporter.snapshot_json import snapshot_json
+from exporter.wiring import sources
+
+_LOG = logging.getLogger("slicewatch")
+
+_END = 5.0
+"""Seconds that an orderly end may take in all before the process goes anyway."""
+
+
+def page(tick: Tick, wall: float) -> Page:
+    """Make a tick's page; the JSON is rendered when somebody asks for it."""
+    return Page(
+        text=tick.rendered.text,
+        openmetrics=tick.rendered.openmetrics,
+        snapshot=lambda: snapshot_json(tick.result, tick.health, wall),
+        at=wall,
+    )
+
+
+def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int:
+    """Run until SIGTERM or SIGINT. Raises ConfigError before anything is served."""
+    logs.setup(settings.log, stderr)
+    clock = Clock()
+    publisher = Publisher()
+    latest: list[Tick] = []
+    site = Site(
+        publisher=publisher,
+        healthy=lambda: publisher.fresh(max(10 * settings.collect.tick, 30.0)),
+        landing=lambda: landing.render(_about(settings.collect.node, latest)),
+    )
+    collector = _collector(settings, environ, clock)
+    stop = _stop_on_signals()
+
+    def publish(tick: Tick) -> None:
+        latest[:] = [tick]
+        publisher.publish(page(tick, clock.wall()))
+
+    server = Server(settings.web, site)
+    thread = threading.Thread(target=collector.run, args=(publish, stop), name="slicewatch-collect", daemon=True)
+    server.start()
+    thread.start()
+    logs.log(
+        _LOG,
+        logging.INFO,
+        "serving",
+        version=__version__,
+        node=settings.collect.node,
+        address=str(server.address),
+        source=settings.sources.kind.value,
+    )
+    stop.wait()
+    logs.log(_LOG, logging.INFO, "ending")
+    server.shutdown()
+    thread.join(_END)
+    collector.close()
+    return 0
+
+
+def _collector(settings: Settings, environ: Mapping[str, str], clock: Clock, patience: float = 0.25) -> Collector:
+    return Collector(
+        settings.collect.node,
+        sources(settings, environ, clock.monotonic),
+        tick=settings.collect.tick,
+        departed_keep=settings.collect.departed_keep,
+        clock=clock,
+        patience=patience,
+        self_metrics=SelfMetrics(),
+    )
+
+
+def _about(node: str, latest: list[Tick]) -> landing.About:
+    health = latest[0].health if latest else ()
+    return landing.About(node, tuple(landing.SourceHealth(s.name, s.up, s.detail) for s in health))
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop
+
+
+def once(settings: Settings, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    """Write one page to `stdout` after two ticks. Exit status 3 when a source could not be reached; each is named."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what is down is said below, in words for a person
+    tick, down = last_of_two(settings, environ)
+    stdout.write(tick.rendered.text.decode())
+    stdout.flush()
+    stderr.writelines(f"slicewatch: {line}\n" for line in down)
+    return 3 if down else 0
+
+
+def last_of_two(settings: Settings, environ: Mapping[str, str]) -> tuple[Tick, list[str]]:
+    """Run two ticks with full patience; return the second and a line for every source that is down."""
+    collector = _collector(settings, environ, Clock(), patience=DEADLINE)
+    collector.run_tick()
+    time.sleep(settings.collect.tick)
+    tick = collector.run_tick()
+    collector.close()
+    return tick, [f"{source.name}: {source.detail}" for source in tick.health if not source.up]

@@ -1,0 +1,79 @@
+"""Which sources a node has: settings made into the objects that read it. Heavy libraries are imported only when used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from exporter.collect import Sources
+from exporter.config import Settings
+from exporter.errors import ConfigError, SourceError
+from exporter.model import Pods, Reason
+from exporter.sources.base import Kubelet, PodSource
+from exporter.values import KubernetesMode, SourceKind
+
+
+def sources(settings: Settings, environ: Mapping[str, str], monotonic: Callable[[], float]) -> Sources:
+    """Build the sources of a node. Raises ConfigError for what can never work as configured."""
+    if settings.sources.kind is SourceKind.SIMULATOR:
+        return _simulated(settings, monotonic)
+    from exporter.sources.nvml import NvmlDriver  # noqa: PLC0415  # heavy libraries only when used
+    from exporter.sources.procfs import Procfs  # noqa: PLC0415
+
+    return Sources(
+        driver=NvmlDriver(),
+        kubelet=_kubelet(settings),
+        pods=_pods(settings, environ),
+        processes=Procfs(str(settings.sources.procfs)),
+    )
+
+
+def _simulated(settings: Settings, monotonic: Callable[[], float]) -> Sources:
+    from exporter.simulator import scenario  # noqa: PLC0415
+    from exporter.simulator.sources import build  # noqa: PLC0415
+
+    node = build(scenario.load(settings.sources.scenario), settings.sources.seed, monotonic())
+    return Sources(driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes)
+
+
+def _kubelet(settings: Settings) -> Kubelet | None:
+    if settings.sources.podresources is None:
+        return None
+    from exporter.sources.podresources import PodResources  # noqa: PLC0415
+
+    return PodResources(str(settings.sources.podresources))
+
+
+def _pods(settings: Settings, environ: Mapping[str, str]) -> PodSource | None:
+    mode = settings.sources.kubernetes
+    if mode is KubernetesMode.OFF:
+        return None
+    from exporter.sources.kubernetes import KubernetesPods, auto_available  # noqa: PLC0415
+
+    if isinstance(mode, KubernetesMode):
+        if not auto_available(environ):
+            return None
+        try:
+            return KubernetesPods(settings.collect.node, kubeconfig=None)
+        except ConfigError as error:
+            # Nobody asked for it by name: what is missing degrades this source alone.
+            return AbsentPods(str(error))
+    return KubernetesPods(settings.collect.node, kubeconfig=str(mode))
+
+
+class AbsentPods:
+    """A pod source that cannot be had here; every read says why."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def read(self, now: float) -> Pods:
+        """Raise SourceError."""
+        del now
+        self._refuse()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _refuse(self) -> NoReturn:
+        raise SourceError(self._why, Reason.NOT_CONFIGURED)
