@@ -1,0 +1,274 @@
+"""The API server through the official client's eyes: authentication, TLS, kubeconfig and token rotation are the client's.
+
+Its generated models are not used: they build the whole object tree of a pod, tens of kilobytes of which the join keeps a
+few hundred bytes, and their call signatures changed with version 37. Requests go through the client's own connection
+pool, set up by its own `Configuration`; answers are decoded here. Every foreign exception becomes a `SourceError`.
+
+Facts: kubernetes.io/docs/reference/using-api/api-concepts; kubernetes-client/python config/incluster_config.py (the
+token file is read again each minute, when a request asks for its header), client/rest.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from exporter.errors import ConfigError, SourceError
+from exporter.model import Reason
+
+if TYPE_CHECKING:
+    import urllib3
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where the kubelet mounts a pod's token and the cluster's CA."""
+
+_JSON = "application/json"
+_CONNECT_SECONDS = 10.0
+_MAX_LINE = 32 * 1024 * 1024
+"""Bytes; etcd takes objects of 1.5 MiB, so that a longer line is no event."""
+
+_KEEPALIVE = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    # The kernel finds a peer that is gone after a minute, long before the read timeout of a quiet watch does.
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+
+
+class Expired(SourceError):  # noqa: N818  # the API's own word for it
+    """The resource version is too old (410 Gone): list again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach the API server. `kubeconfig` None: as a pod, by service account."""
+
+    kubeconfig: str | None = None
+    service_account: str = SERVICE_ACCOUNT
+    environ: Mapping[str, str] | None = None  # None: this process's
+
+
+class Api:
+    """GET requests with the client's credentials. Safe to use from two threads.
+
+    Raises ConfigError from the constructor when there is no client, or nothing to configure it from.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._configuration, self._pool = _connect(access)
+        self._streams: set[urllib3.BaseHTTPResponse] = set()
+        self._closed = False
+
+    def get(self, what: str, path: str, params: Mapping[str, str], *, accept: str = _JSON, timeout: float) -> Any:
+        """GET one JSON document; `timeout` is seconds between bytes. `what` names it in an error's line."""
+        response = self._request(what, path, params, accept, timeout)
+        try:
+            return json.loads(_within(what, lambda: response.read(decode_content=True)))
+        except ValueError as error:
+            raise SourceError(f"kubernetes: {what}: the answer is no JSON: {error}") from error
+        finally:
+            response.release_conn()
+
+    @contextmanager
+    def lines(self, what: str, path: str, params: Mapping[str, str], *, timeout: float) -> Iterator[Iterator[bytes]]:
+        """Open a watch: the lines of a chunked answer, which ends when the server ends it.
+
+        `timeout` is seconds between bytes. A connection that breaks raises SourceError from the iterator.
+        """
+        response = self._request(what, path, params, _JSON, timeout)
+        self._streams.add(response)
+        try:
+            if not self._closed:
+                yield _lines(what, response)
+            else:
+                yield iter(())
+        finally:
+            self._streams.discard(response)
+            response.close()
+
+    def close(self) -> None:
+        """End the watches that are open, from whatever thread."""
+        self._closed = True
+        for response in tuple(self._streams):
+            shutdown = getattr(response, "shutdown", None)  # urllib3 2.3; close() would wait for the reading thread
+            if shutdown is not None:
+                try:
+                    shutdown()
+                except (OSError, RuntimeError, ValueError):
+                    continue  # it has ended in this moment
+
+    def _request(
+        self, what: str, path: str, params: Mapping[str, str], accept: str, timeout: float
+    ) -> urllib3.BaseHTTPResponse:
+        import urllib3  # noqa: PLC0415  # comes with the client, which is optional
+
+        url = f"{self._configuration.host.rstrip('/')}{path}?{urlencode(params)}"
+        timeouts = urllib3.Timeout(connect=_CONNECT_SECONDS, read=timeout)
+        headers = {"Accept": accept, "User-Agent": "slicewatch", **self._credentials(what)}
+        response: urllib3.BaseHTTPResponse = _within(
+            what,
+            lambda: self._pool.request(
+                "GET", url, headers=headers, timeout=timeouts, preload_content=False, retries=False
+            ),
+        )
+        if response.status == 200:  # noqa: PLR2004  # HTTP's own number
+            return response
+        try:
+            raise _refused(what, response.status, response.reason or "", _message(response))
+        finally:
+            response.close()
+            if response.status == 401:  # noqa: PLR2004  # HTTP's own number
+                self._renew()
+
+    def _credentials(self, what: str) -> dict[str, str]:
+        """Return the headers that authenticate; asking for them is what makes the client read a token file again."""
+        try:
+            settings = self._configuration.auth_settings()
+        except Exception as error:
+            raise SourceError(f"kubernetes: {what}: no credentials: {_line(error)}", Reason.PERMISSION) from error
+        return {entry["key"]: entry["value"] for entry in settings.values() if entry.get("value")}
+
+    def _renew(self) -> None:
+        """Read the configuration again: its token may have been replaced since."""
+        try:
+            self._configuration, self._pool = _connect(self._access)
+        except ConfigError:
+            return  # half-written, perhaps; the old credentials stay and the next refusal tries again
+
+
+def _connect(access: Access) -> tuple[Any, Any]:
+    """Return the client's Configuration and its urllib3 pool. Raises ConfigError."""
+    client = _module("kubernetes.client")
+    configuration = client.Configuration()
+    if access.kubeconfig is None:
+        _load_service_account(access, configuration)
+    else:
+        _load_kubeconfig(access.kubeconfig, configuration)
+    configuration.socket_options = list(_KEEPALIVE)
+    try:
+        return configuration, client.ApiClient(configuration=configuration).rest_client.pool_manager
+    except Exception as error:
+        raise ConfigError(f"kubernetes: cannot set up a connection: {_line(error)}") from error
+
+
+def _module(name: str) -> Any:
+    """Import a module of the client, which is optional and slow to import."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ConfigError(f"no Kubernetes client ({_line(error)}): install slicewatch[kubernetes]") from error
+
+
+def _load_service_account(access: Access, configuration: Any) -> None:
+    config = _module("kubernetes.config.incluster_config")
+    directory = Path(access.service_account)
+    loader = config.InClusterConfigLoader(
+        token_filename=str(directory / "token"),
+        cert_filename=str(directory / "ca.crt"),
+        environ=os.environ if access.environ is None else access.environ,
+    )
+    try:
+        loader.load_and_set(configuration)
+        _check(configuration)
+    except (config.ConfigException, OSError, ValueError) as error:
+        hint = "outside a cluster give the path of a kubeconfig, or off"
+        raise ConfigError(f"kubernetes: no service account in {directory}: {_line(error)}; {hint}") from error
+
+
+def _load_kubeconfig(file: str, configuration: Any) -> None:
+    config = _module("kubernetes.config")
+    try:
+        Path(file).expanduser().read_bytes()  # the client takes a missing file for an empty one
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot read this kubeconfig: {error.strerror or error}") from error
+    try:
+        config.load_kube_config(config_file=file, client_configuration=configuration, persist_config=False)
+        _check(configuration)
+    # The client raises whatever its look-ups run into: KeyError, TypeError, AttributeError, YAMLError, binascii.Error.
+    except Exception as error:
+        expected = "expected a file with clusters, users, contexts and current-context"
+        raise ConfigError(f"{file}: no usable kubeconfig: {_line(error)}; {expected}") from error
+
+
+def _check(configuration: Any) -> None:
+    """Open what the first request would open, so that a fault is told at the start. Raises ValueError or OSError."""
+    if not str(configuration.host).startswith(("http://", "https://")):
+        raise ValueError(f"the cluster's server is {configuration.host!r}, not a URL")
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        # An encrypted key fails here; asked for a password, this process would wait for a terminal for ever.
+        context.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
+
+
+def _within(what: str, call: Any) -> Any:
+    """Call, and translate what urllib3 and the TLS library raise."""
+    import urllib3  # noqa: PLC0415  # comes with the client
+
+    try:
+        return call()
+    except urllib3.exceptions.NewConnectionError as error:  # a ConnectTimeoutError by descent, though nothing timed out
+        raise SourceError(f"kubernetes: {what}: {_line(error)}") from error
+    except urllib3.exceptions.TimeoutError as error:
+        raise SourceError(f"kubernetes: {what}: {_line(error)}", Reason.TIMEOUT) from error
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise SourceError(f"kubernetes: {what}: {_line(error)}") from error
+
+
+def _lines(what: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    chunks = response.stream(64 * 1024, decode_content=True)
+    return split_lines(what, iter(lambda: _within(what, lambda: next(chunks, b"")), b""))
+
+
+def split_lines(what: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield whole lines of a stream; a last line without its end was cut off and is dropped."""
+    rest = bytearray()
+    for chunk in chunks:
+        rest += chunk
+        if b"\n" in chunk:
+            *whole, tail = bytes(rest).split(b"\n")
+            rest = bytearray(tail)
+            yield from (line for line in whole if line.strip())
+        if len(rest) > _MAX_LINE:
+            raise SourceError(f"kubernetes: {what}: an event of more than {_MAX_LINE >> 20} MiB")
+
+
+def _message(response: urllib3.BaseHTTPResponse) -> str:
+    """Return the message of a Status object, or nothing."""
+    try:
+        status = json.loads(_within("status", lambda: response.read(16 * 1024, decode_content=True)))
+    except (SourceError, ValueError):
+        return ""
+    return str(status.get("message") or "") if isinstance(status, dict) else ""
+
+
+_REFUSALS = {
+    401: ("the API server does not accept the credentials", Reason.PERMISSION),
+    403: ("the service account needs get, list and watch on pods and nodes", Reason.PERMISSION),
+    404: ("is this an API server, and the node's name right?", Reason.ERROR),
+    429: ("the API server asks to slow down", Reason.ERROR),
+}
+
+
+def _refused(what: str, status: int, words: str, message: str) -> SourceError:
+    """Say what an HTTP status means."""
+    hint, reason = _REFUSALS.get(status, ("", Reason.ERROR))
+    parts = [f"kubernetes: {what}: {status} {words}".strip(), _line(message), hint]
+    line = "; ".join(part for part in parts if part)
+    return Expired(line) if status == 410 else SourceError(line, reason)  # noqa: PLR2004  # HTTP's own number
+
+
+def _line(error: object) -> str:
+    """One bounded line of a foreign text: it is not ours, and may be long."""
+    return " ".join(str(error).split())[:256]
