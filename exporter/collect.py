@@ -187,14 +187,8 @@ class Collector:
         return last, self._kubelet.outdated(now)
 
     def _processes(self, driver: DriverReading | Missing) -> ProcessTable | Missing:
-        if isinstance(driver, Missing):
-            return driver
-        pids = {
-            process.pid
-            for use in driver.devices.values()
-            if not isinstance(use.processes, Missing)
-            for process in use.processes
-        }
+        uses = () if isinstance(driver, Missing) else driver.devices.values()
+        pids = {p.pid for use in uses if not isinstance(use.processes, Missing) for p in use.processes}
         started = self._clock.monotonic()
         table, detail = self._look_up(pids)
         self._reads.observe(self._clock.monotonic() - started)
@@ -219,9 +213,11 @@ class Collector:
 
     def _health(self, now: float, driver: DriverReading | Missing) -> tuple[SourceHealth, ...]:
         sources = [self._driver.health(now)]
-        gpm = Missing(Reason.NOT_YET) if isinstance(driver, Missing) else driver.gpm
-        if not isinstance(gpm, Missing):
-            sources.append(replace(sources[0], name="gpm", up=gpm))
+        gpm = driver if isinstance(driver, Missing) else driver.gpm
+        if gpm != Missing(Reason.UNSUPPORTED):
+            up = gpm is True
+            detail = "" if up else "no two samples could be compared yet"
+            sources.append(replace(sources[0], name="gpm", up=up, detail=detail))
         sources += [source.health(now) for source in (self._kubelet, self._pods) if source is not None]
         sources.append(self._cgroup)
         return tuple(sorted(sources, key=lambda source: source.name))

@@ -1,7 +1,9 @@
 """Whose process is it: every process of a device, with its relation to those who hold the device.
 
-Pure. A pid is placed by its cgroup: the deepest pod on the path that the pod store knows, and in it the container by
-its id. What is not known stays unknown: a process is not charged to the only holder because he is the only one.
+Pure. A pid is placed by its cgroup: the outermost pod on the path that the pod store knows, and in it the container by
+its id. Inner names are not believed: a tenant that may write to its cgroup can create a child called after another pod;
+a cluster nested in a pod, or around this one, has uids that this node's store does not know. What is not known stays
+unknown: a process is not charged to the only holder because he is the only one.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ def _place(
     if not facts.pods:
         allowed = policy.allows(facts.command, None)
         return Consumer(process=process, command=facts.command, relation=Relation.ALLOWED if allowed else Relation.HOST)
-    for candidate in facts.pods:
+    for candidate in reversed(facts.pods):
         pod = pods.by_cgroup.get(candidate.pod_uid)
         if pod is not None:
             container = pod.container_ids.get(candidate.container_id or "", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.ids import parse
-from exporter.model import DeviceState, Missing, ProcessKind, Reason, Relation, Sharing
+from exporter.model import CgroupPod, DeviceState, Missing, ProcessFacts, ProcessKind, Reason, Relation, Sharing
 from tests.join.worlds import (
     MIB,
     allocations,
@@ -226,6 +226,24 @@ def test_a_process_has_a_relation_to_the_holders(fact: object, relation: Relatio
     instant = evidence(driver, allocations(holds("a", GPU1)), store, fact)  # type: ignore[arg-type]
     (found,) = run(instant).consumers[gpu_id(1)]  # type: ignore[misc]
     assert found.relation is relation
+
+
+def test_a_tenant_cannot_put_its_process_on_another_pods_account() -> None:
+    # Deepest first: the tenant of pod a made a cgroup named after pod b inside its own.
+    forged = ProcessFacts(pid=10, command="x", started=1, pods=(CgroupPod("uid-b", None), CgroupPod("uid-a", "a-main")))
+    driver = reading([gpu(1)], {GPU1: use((process(10),))})
+    held = allocations(holds("a", f"{GPU1}::0"), holds("b", f"{GPU1}::1"))
+    snapshot = run(evidence(driver, held, pods(pod("a"), pod("b")), forged))
+    assert {p.key.pod: len(p.consumers) for p in snapshot.partitions} == {"a": 1, "b": 0}  # type: ignore[arg-type]
+
+
+def test_a_cluster_nested_in_a_pod_is_that_pods() -> None:
+    nested = ProcessFacts(
+        pid=10, command="x", started=1, pods=(CgroupPod("uid-inner", None), CgroupPod("uid-a", "a-main"))
+    )
+    driver = reading([gpu(1)], {GPU1: use((process(10),))})
+    (found,) = run(evidence(driver, allocations(holds("a", GPU1)), pods(pod("a")), nested)).partitions
+    assert len(found.consumers) == 1  # type: ignore[arg-type]
 
 
 def test_rogue_and_host_processes_are_counted_once_they_last() -> None:

@@ -1,0 +1,204 @@
+"""The options of `slicewatch exporter` as one table, from which flags, configuration keys and their page are made.
+
+Each option is a flag `--name` and a key `name` of `--config.file`; both are text that the option's parser turns into a
+value once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from exporter import values
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option(Generic[T_co]):
+    """One option. `planned`: the contract names it and this version refuses any value but the default."""
+
+    name: str
+    metavar: str
+    parse: Callable[[str], T_co]
+    default: str
+    help: str
+    switch: bool = False
+    planned: bool = False
+
+
+LISTEN = Option(
+    name="web.listen-address",
+    metavar="ADDRESS",
+    parse=values.address,
+    default="0.0.0.0:9945",
+    help="Address to serve on; `:9945` is every interface, IPv4 and IPv6.",
+)
+WEB_CONFIG = Option(
+    name="web.config.file",
+    metavar="FILE",
+    parse=values.optional_path,
+    default="",
+    help="TLS and basic authentication, in the exporter-toolkit's format.",
+)
+MAX_REQUESTS = Option(
+    name="web.max-requests",
+    metavar="N",
+    parse=values.whole_number(1, 10_000),
+    default="40",
+    help="Requests answered at a time; one more is answered 503. Health checks do not count.",
+)
+NODE_NAME = Option(
+    name="node.name",
+    metavar="NAME",
+    parse=values.node_name,
+    default="",
+    help="This node's name in Kubernetes; when empty, $NODE_NAME, else the host's name.",
+)
+TICK = Option(
+    name="tick",
+    metavar="DURATION",
+    parse=values.duration_within("100ms", "60s"),
+    default="1s",
+    help="Time between two readings of the driver, from 100ms to 60s.",
+)
+SOURCE = Option(
+    name="source",
+    metavar="KIND",
+    parse=values.word_of(values.SourceKind),
+    default="nvml",
+    help="Where readings come from: nvml (this node's driver) or simulator (a node that does not exist).",
+)
+SCENARIO = Option(
+    name="simulator.scenario",
+    metavar="NAME",
+    parse=values.scenario,
+    default="mig-mixed",
+    help="The simulated node: a scenario's name, or the path of a scenario file with a slash in it.",
+)
+SEED = Option(
+    name="simulator.seed",
+    metavar="N",
+    parse=values.whole_number(0, 2**32 - 1),
+    default="1",
+    help="Seed of the simulated node; equal seeds make equal nodes.",
+)
+REPLAY_FILE = Option(
+    name="replay.file",
+    metavar="FILE",
+    parse=values.optional_path,
+    default="",
+    help="A recording to play back.",
+    planned=True,
+)
+PROCFS = Option(
+    name="path.procfs", metavar="PATH", parse=values.path, default="/proc", help="Where the host's procfs is mounted."
+)
+PODRESOURCES = Option(
+    name="podresources.socket",
+    metavar="PATH",
+    parse=values.optional_path,
+    default="/var/lib/kubelet/pod-resources/kubelet.sock",
+    help="The kubelet's PodResources socket; empty switches it off.",
+)
+KUBERNETES = Option(
+    name="kubernetes",
+    metavar="auto|off|PATH",
+    parse=values.kubernetes,
+    default="auto",
+    help="The API server: auto (when this is a pod), off, or a kubeconfig's path with a slash in it.",
+)
+DCGM_URL = Option(
+    name="dcgm.url", metavar="URL", parse=str, default="", help="A dcgm-exporter's page to read.", planned=True
+)
+POLICY_FILE = Option(
+    name="policy.file",
+    metavar="FILE",
+    parse=values.optional_path,
+    default="",
+    help="Declared promises and tolerances.",
+    planned=True,
+)
+CONFIG_FILE = Option(
+    name="config.file",
+    metavar="FILE",
+    parse=values.optional_path,
+    default="",
+    help="YAML file with any of these options as keys; a flag overrides it.",
+)
+DEPARTED_KEEP = Option(
+    name="departed.keep",
+    metavar="DURATION",
+    parse=values.duration_within("0", "1h"),
+    default="60s",
+    help="How long a departed partition's series stay on the page, at most 1h.",
+)
+LOG_LEVEL = Option(
+    name="log.level",
+    metavar="LEVEL",
+    parse=values.word_of(values.Level),
+    default="info",
+    help="Least severe line written: debug, info, warn or error.",
+)
+LOG_FORMAT = Option(
+    name="log.format",
+    metavar="FORMAT",
+    parse=values.word_of(values.LogFormat),
+    default="logfmt",
+    help="logfmt or json.",
+)
+ONCE = Option(
+    name="once",
+    metavar="",
+    parse=values.switch,
+    default="false",
+    help="Write one page to standard output after two ticks, and exit.",
+    switch=True,
+)
+
+OPTIONS: tuple[Option[object], ...] = (
+    LISTEN,
+    WEB_CONFIG,
+    MAX_REQUESTS,
+    NODE_NAME,
+    TICK,
+    SOURCE,
+    SCENARIO,
+    SEED,
+    REPLAY_FILE,
+    PROCFS,
+    PODRESOURCES,
+    KUBERNETES,
+    DCGM_URL,
+    POLICY_FILE,
+    CONFIG_FILE,
+    DEPARTED_KEEP,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    ONCE,
+)
+"""Every option, in the order of the help."""
+
+
+def markdown(options: Collection[Option[object]] = OPTIONS) -> str:
+    """Return the text of docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "<!-- Generated from exporter/options.py; do not edit. -->",
+        "",
+        "Each option of `slicewatch exporter` is a flag (`--name value` or `--name=value`) and a key of the YAML file that",
+        "`--config.file` names. A flag overrides the file, the file overrides the default. Keys may be written flat",
+        "(`web.listen-address: ':9945'`) or nested (`web: {listen-address: ':9945'}`); an unknown key is an error.",
+        "Relative paths in the file are relative to the file. Durations are Prometheus's: `500ms`, `1s`, `1m30s`.",
+        "",
+        "| option | value | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for option in options:
+        value = (option.metavar or "true or false").replace("|", "\\|")
+        default = f"`{option.default}`" if option.default else "none"
+        meaning = option.help + (" Not in this version." if option.planned else "")
+        lines.append(f"| `{option.name}` | {value} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"

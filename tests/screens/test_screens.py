@@ -1,0 +1,112 @@
+"""What a person reads: the demo, the doctor, and the sentences in both."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from exporter.app import run
+from exporter.explain import MODES, promise_words, verdict_words
+from exporter.guarantees import Cause, Guarantee, Outcome, Verdict
+from exporter.model import Reason, Sharing
+from exporter.snapshot_json import snapshot_json
+from tests.scenarios.stage import played
+
+
+def command(*argv: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    return run(argv, {}, out, err), out.getvalue(), err.getvalue()
+
+
+def test_the_demo_shows_a_breach_explains_it_and_alerts() -> None:
+    status, out, err = command("demo")
+    assert (status, err) == (0, "")
+    broken, alert = out.index("BROKEN"), out.index("ALERT")
+    assert broken < alert
+    assert "The MIG layout was changed under the pod" in out
+    assert "next      kubectl -n fraud describe pod card-scoring-0" in out
+    assert "GUARANTEES" in out
+
+
+def test_the_demo_tells_the_same_story_every_time() -> None:
+    assert command("demo", "--duration", "20s") == command("demo", "--duration", "20s")
+
+
+def test_a_scenario_without_an_incident_has_no_alert() -> None:
+    status, out, _ = command("demo", "--scenario", "mig-mixed", "--duration", "20s")
+    assert status == 0
+    assert "ALERT" not in out
+    assert "BROKEN" not in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["demo", "--scenario", "nope"], "slicewatch demo: "),
+        (["demo", "--duraton", "1s"], "slicewatch demo: unknown flag --duraton"),
+        (["doctor", "--nope"], "slicewatch doctor: unknown flag --nope"),
+        (["dance"], "slicewatch: unknown command 'dance'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_clear_line(argv: list[str], line: str) -> None:
+    status, out, err = command(*argv)
+    assert (status, out) == (2, "")
+    assert err.startswith(line)
+    assert err.count("\n") == 1
+
+
+def test_help_and_version_are_as_asked() -> None:
+    assert command("--help")[0] == 0
+    assert command("--version")[1].startswith("slicewatch 0.")
+    assert command()[0] == 2
+
+
+def test_the_doctor_says_what_the_node_lets_us_judge() -> None:
+    status, out, _ = command(
+        "doctor", "--source", "simulator", "--simulator.scenario", "mps-memory-hog", "--tick", "100ms"
+    )
+    assert status == 0
+    assert "held      " in out
+    assert "× MPS: judged are availability; the daemon's limits are not read back" in out
+
+
+def test_the_doctor_of_a_node_without_a_driver_says_what_to_do_and_exits_3(tmp_path: object) -> None:
+    status, out, _ = command(
+        "doctor", "--podresources.socket", f"{tmp_path}/kubelet.sock", "--kubernetes", "off", "--tick", "100ms"
+    )
+    assert status == 3
+    assert "libnvidia-ml.so.1 not found" in out.replace("\n", " ")
+    assert "podresources" in out
+
+
+def test_every_sharing_mode_has_a_word() -> None:
+    assert set(MODES) == set(Sharing)
+
+
+def test_every_cause_reason_and_outcome_makes_a_sentence() -> None:
+    partition = played("mig-mixed", 2).result.snapshot.partitions[0]
+    verdicts = [Verdict(Outcome.KEPT), Verdict(Outcome.IDLE)]
+    verdicts += [Verdict(Outcome.BROKEN, loss={cause: 0.5}) for cause in Cause]
+    verdicts += [Verdict(Outcome.BLIND, reason) for reason in Reason]
+    for verdict in verdicts:
+        assert verdict_words(partition, Guarantee.AVAILABILITY, verdict).endswith(".")
+
+
+def test_a_promise_says_who_keeps_it() -> None:
+    words = {promise_words(p) for p in played("demo", 2).result.snapshot.partitions}
+    assert "45.5% SM, 39.5 GiB (isolated, hardware)" in words
+    assert "25% SM (declared, enforced by nobody)" in words
+
+
+def test_the_snapshot_is_json_with_reasons_for_what_is_missing() -> None:
+    tick = played("mps-memory-hog", 10)
+    document = json.loads(snapshot_json(tick.result, tick.health, 1.0))
+    assert document["node"] == "node-1"
+    assert {p["sharing"] for p in document["partitions"]} == {"mps"}
+    for partition in document["partitions"]:
+        assert partition["used_compute"] == {"missing": "unsupported"}
+        assert partition["guarantees"]["conformance"] == {"outcome": "blind", "reason": "unsupported", "loss": {}}
+        assert partition["promise"]["memory"]["class"] == "hard_cap"
+        assert sum(partition["seconds"]["availability"].values()) == pytest.approx(10)
