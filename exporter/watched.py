@@ -73,7 +73,7 @@ class Watched(Generic[T]):
         self._read = read
         self._terms = terms
         self._clock = clock
-        self._worker: Worker[T] = Worker(f"slicewatch-{name}")
+        self._worker: Worker[T] = Worker(f"slicewatch-{name}", clock)
         self._durations = Histogram(buckets)
         self._asked_at: float | None = None
         self._answer: T | None = None
@@ -95,16 +95,17 @@ class Watched(Generic[T]):
     def collect(self, patience: float, wall: float) -> T | None:
         """Take the answer of a finished read, waiting `patience` seconds at most; None when there is no new one.
 
-        An answer that came after its deadline is taken too, and judged stale by its age like any other.
+        A read is waited for until its deadline and not beyond, so that a call that hangs costs one long tick and not
+        all of them. An answer that came after its deadline is taken too, and judged stale by its age like any other.
         """
-        done = self._worker.take(patience)
+        done = self._worker.take(max(0.0, min(patience, self._due() - self._clock())))
         now = self._clock()
         if done is None:
             if self._worker.busy and self._asked_at is not None and now - self._asked_at >= self._terms.deadline:
                 self._fail(Reason.TIMEOUT, f"no answer within {self._terms.deadline:g} s; the call is still running")
             return None
         asked_at = now if self._asked_at is None else self._asked_at
-        self._durations.observe(max(0.0, now - asked_at))
+        self._durations.observe(done.took)
         if done.error is not None or done.value is None:
             self._failed(done)
             return None
@@ -113,6 +114,10 @@ class Watched(Generic[T]):
             log(_LOG, logging.INFO, "source is up", source=self.name)
             self._told = True
         return done.value
+
+    def _due(self) -> float:
+        """When the read under way has to be back, by the monotonic clock."""
+        return (0.0 if self._asked_at is None else self._asked_at) + self._terms.deadline
 
     def _failed(self, done: Done[T]) -> None:
         error = done.error

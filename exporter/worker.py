@@ -18,16 +18,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """A finished call: its value, or what it raised."""
+    """A finished call: its value, or what it raised; `took` is its own seconds, without the wait to be collected."""
 
     value: T | None
     error: Exception | None
+    took: float
 
 
 class Worker(Generic[T]):
-    """A named daemon thread that runs the calls handed to it. Used by one other thread only."""
+    """A named daemon thread that runs the calls handed to it. Used by one other thread only. `clock` is monotonic seconds."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._calls: SimpleQueue[Callable[[], T | None] | None] = SimpleQueue()
         self._finished = threading.Event()
         self._done: Done[T] | None = None
@@ -62,8 +64,12 @@ class Worker(Generic[T]):
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
+            started = self._clock()
+            value: T | None = None
+            failure: Exception | None = None
             try:
-                self._done = Done(call(), None)
+                value = call()
             except Exception as error:  # noqa: BLE001  # whatever a source raises is that source's failure alone
-                self._done = Done(None, error)
+                failure = error
+            self._done = Done(value, failure, max(0.0, self._clock() - started))
             self._finished.set()
