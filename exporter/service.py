@@ -21,8 +21,8 @@ from exporter.wiring import sources
 
 _LOG = logging.getLogger("slicewatch")
 
-_END = 5.0
-"""Seconds that an orderly end may take in all before the process goes anyway."""
+_LAST_TICK = 1.0
+"""Seconds that an end waits for the tick under way."""
 
 
 def page(tick: Tick, wall: float) -> Page:
@@ -69,8 +69,9 @@ def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int
     stop.wait()
     logs.log(_LOG, logging.INFO, "ending")
     server.shutdown()
-    thread.join(_END)
-    collector.close()
+    thread.join(_LAST_TICK)
+    if not thread.is_alive():  # else it waits for a source that hangs, and both go with the process
+        collector.close()
     return 0
 
 
