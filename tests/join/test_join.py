@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.ids import parse
@@ -226,6 +228,27 @@ def test_a_process_has_a_relation_to_the_holders(fact: object, relation: Relatio
     instant = evidence(driver, allocations(holds("a", GPU1)), store, fact)  # type: ignore[arg-type]
     (found,) = run(instant).consumers[gpu_id(1)]  # type: ignore[misc]
     assert found.relation is relation
+
+
+def test_a_process_of_a_third_container_of_a_pod_with_two_holders_is_nobodys_in_particular() -> None:
+    held = allocations(holds("a", f"{GPU1}::0", container="x"), holds("a", f"{GPU1}::1", container="y"))
+    driver = reading([gpu(1)], {GPU1: use((process(10),))})
+    snapshot = run(evidence(driver, held, pods(pod("a", containers=("x", "y"))), facts(10, "uid-a", "debug")))
+    assert [p.consumers for p in snapshot.partitions] == [(), ()]
+    (consumer,) = snapshot.consumers[gpu_id(1)]  # type: ignore[misc]
+    assert (consumer.relation, consumer.holder) == (Relation.POD, None)
+
+
+def test_memory_that_two_holders_of_one_gpu_instance_share_is_told_by_their_processes() -> None:
+    pair = [instance(n, 2, "2g.20gb", ci=n, sms=16.0) for n in (1, 2)]
+    both = use((process(10, 3.0), process(11, 5.0)))
+    alone = {mig_id(1): use((process(10, 3.0),)), mig_id(2): use((process(11, 5.0),))}
+    shared = {uuid_: replace(found, memory_used_bytes=both.memory_used_bytes) for uuid_, found in alone.items()}
+    resource = "nvidia.com/mig-2g.20gb"
+    held = allocations(holds("a", mig_id(1), resource=resource), holds("b", mig_id(2), resource=resource))
+    who = facts(10, "uid-a", "a-main"), facts(11, "uid-b", "b-main")
+    found = run(evidence(reading([gpu(1, pair)], shared), held, pods(pod("a"), pod("b")), *who)).partitions
+    assert [p.used_memory_bytes for p in found] == [3.0, 5.0]
 
 
 def test_a_tenant_cannot_put_its_process_on_another_pods_account() -> None:
