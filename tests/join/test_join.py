@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.exposition import Distribution
 from exporter.ids import parse
+from exporter.metrics import Own, families
 from exporter.model import CgroupPod, DeviceState, Missing, ProcessFacts, ProcessKind, Reason, Relation, Sharing
 from tests.join.worlds import (
     MIB,
@@ -295,3 +297,12 @@ def test_two_compute_instances_of_one_gpu_instance_show_its_memory_once() -> Non
     lower, higher = instance(1, 2, "2g.20gb", ci=0, sms=16.0), instance(2, 2, "2g.20gb", ci=1, sms=16.0)
     snapshot = run(evidence(reading([gpu(1, [higher, lower])]), allocations(), pods()))
     assert {d.uuid: d.shows_memory for d in snapshot.devices if d.kind == "mig"} == {mig_id(1): True, mig_id(2): False}
+
+
+def test_the_page_shows_the_memory_of_a_gpu_instance_once() -> None:
+    pair = [instance(n, 2, "2g.20gb", ci=n, sms=16.0) for n in (1, 2)]
+    result = think(evidence(reading([gpu(1, pair)]), allocations(), pods()))
+    own = Own(version="0", python="3", ticks=Distribution((), (0,), 0.0), sources=())
+    found = {f.metric.name: f.rows for f in families(result.snapshot, result.verdicts, result.state.ledger, own)}
+    assert {key[1] for key, _ in found["gpu_device_memory_used_bytes"]} == {gpu_id(1), mig_id(1)}
+    assert {key[1] for key, _ in found["gpu_device_sm_count"]} == {gpu_id(1), mig_id(1), mig_id(2)}
