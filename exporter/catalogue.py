@@ -487,7 +487,7 @@ ORPHAN_KINDS = (
     "terminal_pod",
     "unknown_pod",
 )
-"""Kinds of `slicewatch_orphans`; all stand on the page from the first tick."""
+"""Kinds of `slicewatch_orphans`. A kind stands on the page when the sources can tell it, at 0 if there is none."""
 
 CHECKS = (
     "engine_idle_utilisation_high",

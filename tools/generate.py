@@ -48,7 +48,7 @@ def _words(words: tuple[str, ...]) -> str:
 
 def files() -> Mapping[str, str]:
     """Every generated file by its path in the repository."""
-    return {"docs/metrics.md": metrics_page(), "docs/configuration.md": _HEAD + options.markdown()}
+    return {"docs/metrics.md": metrics_page(), "docs/configuration.md": options.markdown()}
 
 
 def main(arguments: list[str]) -> int:

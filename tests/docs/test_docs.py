@@ -1,0 +1,194 @@
+"""The documents say what is so: every link, flag, metric, command, file and excerpt in them is checked against the code."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+from collections.abc import Iterable
+
+import pytest
+
+from exporter import app
+from exporter.catalogue import CHECKS, GUARANTEES, METRICS, ORPHAN_KINDS, OUTCOMES
+from exporter.guarantees import Cause
+from exporter.model import Enforcer, PromiseClass, Reason, Sharing
+from exporter.simulator import scenario
+from tests.docs.reading import ROOT, anchors, code, documents, links, written
+
+WRITTEN = sorted(written())
+OTHERS = {"--help", "--version"}
+"""Flags of every command line; the flags of other programs do not stand in these documents."""
+
+
+@pytest.mark.parametrize("path", sorted(documents()))
+def test_a_link_leads_to_a_file_and_a_heading_that_exist(path: str) -> None:
+    broken = []
+    for target in links(documents()[path]):
+        if target.startswith(("https://", "http://")):
+            continue
+        file, _, fragment = target.partition("#")
+        there = posixpath.normpath(posixpath.join(posixpath.dirname(path), file)) if file else path
+        if there in documents():
+            if fragment and fragment not in anchors(documents()[there]):
+                broken.append(target)
+        elif fragment or not (ROOT / there).exists():
+            broken.append(target)
+    assert broken == []
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    reached, todo = {"README.md"}, ["README.md"]
+    while todo:
+        path = todo.pop()
+        for target in links(documents()[path]):
+            there = posixpath.normpath(posixpath.join(posixpath.dirname(path), target.partition("#")[0]))
+            if there in documents() and there not in reached:
+                reached.add(there)
+                todo.append(there)
+    decisions = {path for path in documents() if path.startswith("docs/decisions/")}
+    assert set(documents()) - reached - decisions == set()
+    assert decisions & reached
+
+
+def flags_of(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Flags that a command's own help names."""
+    assert app.run([command, "--help"], {}, io.StringIO(), io.StringIO()) == 0
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", capsys.readouterr().out))
+
+
+def all_flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    return {flag for command in app._COMMANDS for flag in flags_of(command, capsys)}
+
+
+def test_every_flag_in_a_document_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    known = all_flags(capsys) | OTHERS
+    named = {(path, flag) for path in WRITTEN for flag in _flags(written()[path])}
+    assert {(path, flag) for path, flag in named if flag not in known} == set()
+    assert named
+
+
+def test_every_flag_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\n".join(documents().values())
+    options = set(re.findall(r"^\| `([a-z.-]+)` \|", documents()["docs/configuration.md"], re.MULTILINE))
+    told = set(_flags(text)) | {f"--{option}" for option in options}
+    assert all_flags(capsys) - told - OTHERS == set()
+
+
+def _flags(text: str) -> Iterable[str]:
+    for piece in code(text):
+        yield from re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", piece)
+
+
+def test_every_metric_in_a_document_is_in_the_catalogue() -> None:
+    known = {metric.name for metric in METRICS}
+    named = {
+        (path, name)
+        for path in WRITTEN
+        for name in re.findall(
+            r"\b(?:gpu_(?:device|partition|accounted)|slicewatch)_[a-z_]*[a-z]\b(?!_)", written()[path]
+        )
+    }
+    assert {(path, name) for path, name in named if name not in known} == set()
+    assert named
+
+
+def test_every_command_in_a_document_exists_and_every_command_is_in_the_readme() -> None:
+    named = {
+        (path, word)
+        for path in WRITTEN
+        for piece in code(written()[path])
+        for word in re.findall(r"(?:^|(?<!-n)[\s/])slicewatch(?:\.py)? ([a-z]+)", piece)
+    }
+    assert {(path, word) for path, word in named if word not in app._COMMANDS} == set()
+    assert {word for path, word in named if path == "README.md"} == set(app._COMMANDS)
+
+
+def test_every_verb_of_make_in_a_document_exists() -> None:
+    verbs = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        word for text in written().values() for piece in code(text) for word in re.findall(r"\bmake ([a-z]+)", piece)
+    }
+    assert named - verbs == set()
+    assert named
+
+
+def test_every_file_that_a_document_names_exists() -> None:
+    shapes = re.compile(r"(?:exporter|tests|tools|docs|slo)/[\w./-]*|[\w-]+\.(?:toml|md)|Makefile")
+    named = {
+        (path, piece)
+        for path in WRITTEN
+        for piece in code(written()[path])
+        if shapes.fullmatch(piece) and piece not in documents()
+    }
+    assert {(path, name) for path, name in named if not (ROOT / name).exists()} == set()
+    assert named
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (Sharing, "docs/sharing.md"),
+        (Reason, "docs/troubleshooting.md"),
+        (Cause, "docs/troubleshooting.md"),
+        (ORPHAN_KINDS, "docs/troubleshooting.md"),
+        (CHECKS, "docs/design.md"),
+        (OUTCOMES, "docs/design.md"),
+        (GUARANTEES, "docs/design.md"),
+        (Enforcer, "docs/design.md"),
+        (PromiseClass, "docs/design.md"),
+        (scenario.names(), "docs/verification.md"),
+    ],
+    ids=[
+        "modes",
+        "reasons",
+        "causes",
+        "orphans",
+        "checks",
+        "outcomes",
+        "guarantees",
+        "enforcers",
+        "classes",
+        "scenarios",
+    ],
+)
+def test_every_word_of_a_vocabulary_is_documented(words: Iterable[str], path: str) -> None:
+    text = written()[path]
+    tabled = path != "docs/design.md"
+    shapes = ("| `{}` |", ": `{}`\n", "- `{}`:") if tabled else ("`{}`", "| {} |")
+    missing = [str(word) for word in words if not any(shape.format(word) in text for shape in shapes)]
+    assert missing == []
+
+
+def test_every_scenario_that_a_document_plays_exists() -> None:
+    played = {
+        name
+        for text in written().values()
+        for piece in code(text)
+        for name in re.findall(r"scenario[ =]([a-z0-9-]+)", piece)
+    }
+    assert played - set(scenario.names()) == set()
+    assert played
+
+
+@pytest.mark.parametrize("path", WRITTEN)
+def test_a_document_names_only_paths_that_every_node_has(path: str) -> None:
+    known = ("/dev/nvidia", "/var/lib/kubelet/pod-resources", "/proc")
+    served = {"/metrics", "/snapshot", "/-/healthy", "/-/ready", "/"}
+    absolute = {
+        found for piece in code(written()[path]) for found in re.findall(r"(?<![\w.:/…*-])/[\w./-]*", piece) if found
+    }
+    assert {found for found in absolute if found not in served and not found.startswith(known)} == set()
+
+
+def test_the_fatal_xids_and_allowed_names_of_the_design_are_those_of_the_code() -> None:
+    from exporter import policy
+
+    text = " ".join(written()["docs/design.md"].split())
+    listed = re.search(r"\*\*XID\.\*\* ([\d, and]+) break availability", text)
+    assert listed is not None
+    assert {int(number) for number in re.findall(r"\d+", listed[1])} == policy.FATAL_XIDS
+    allowed = re.search(r"\*\*Allowed processes\*\* by name: (.+?); outside pods, or in pods of (.+?)\. A tenant", text)
+    assert allowed is not None
+    assert set(allowed[1].split(", ")) == policy.ALLOWED_COMMANDS
+    assert set(re.split(", | and ", allowed[2])) == policy.SYSTEM_NAMESPACES

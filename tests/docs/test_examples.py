@@ -1,0 +1,164 @@
+"""What the documents show works: queries, manifests and configuration files, and excerpts that are of the real thing."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from exporter import config
+from exporter.catalogue import METRICS
+from exporter.config import Settings
+from exporter.incidents import Story, follow
+from exporter.screen import alert, happening, partitions
+from tests.docs.reading import ROOT, blocks, matches, written
+from tests.scenarios.stage import Stage
+
+README = written()["README.md"]
+INSTALL = written()["docs/install.md"]
+QUERIES = [query for text in written().values() for query in blocks(text, "promql")]
+
+
+def manifests() -> list[dict[str, Any]]:
+    return [each for block in blocks(INSTALL, "yaml") for each in yaml.safe_load_all(block) if "kind" in each]
+
+
+def daemon_set() -> dict[str, Any]:
+    (found,) = [each for each in manifests() if each["kind"] == "DaemonSet"]
+    return found
+
+
+def test_the_daemon_set_starts_the_exporter_with_flags_that_it_takes() -> None:
+    (container,) = daemon_set()["spec"]["template"]["spec"]["containers"]
+    command, *flags = container["args"]
+    assert command == "exporter"
+    settings = config.parse(flags, {"NODE_NAME": "n1"})
+    assert isinstance(settings, Settings)
+    assert settings.web.listen.port == container["ports"][0]["containerPort"]
+    assert settings.collect.node == "n1"
+    assert "NODE_NAME" in {variable["name"] for variable in container["env"]}
+
+
+def test_the_daemon_set_mounts_the_directory_of_the_socket_that_is_read_by_default() -> None:
+    pod = daemon_set()["spec"]["template"]["spec"]
+    socket = config.parse([], {}, lambda: "n1").sources.podresources
+    assert socket is not None
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    (volume,) = pod["volumes"]
+    assert mount["mountPath"] == volume["hostPath"]["path"] == str(socket.parent)
+    assert pod["hostPID"] is True
+
+
+def test_the_manifests_refer_to_each_other() -> None:
+    by_kind = {each["kind"]: each for each in manifests()}
+    account = by_kind["ServiceAccount"]["metadata"]
+    binding = by_kind["ClusterRoleBinding"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+    ]
+    assert binding["roleRef"]["name"] == by_kind["ClusterRole"]["metadata"]["name"]
+    assert account["namespace"] == by_kind["Namespace"]["metadata"]["name"]
+    workload = daemon_set()
+    assert workload["metadata"]["namespace"] == account["namespace"]
+    assert workload["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    assert workload["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_configuration_file_is_one(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks(INSTALL, "yaml") if block.startswith("# slicewatch.yml")]
+    file = tmp_path / "slicewatch.yml"
+    file.write_text(example)
+    settings = config.parse(["--config.file", str(file)], {}, lambda: "n1")
+    assert (settings.log.format, settings.collect.tick) == ("json", 1.0)
+
+
+def test_queries_use_labels_that_their_metrics_have() -> None:
+    labels = {metric.name: set(metric.label_names) for metric in METRICS}
+    for query in QUERIES:
+        text = re.sub(r"#.*", "", query)
+        metrics = {name for name in re.findall(r"\b\w+\b", text) if name in labels}
+        assert metrics, query
+        grouped = {
+            word for group in re.findall(r"(?:by|on|group_left) \(([^)]*)\)", text) for word in group.split(", ")
+        }
+        matched = {word for braces in re.findall(r"{([^}]*)}", text) for word in re.findall(r"(\w+)=", braces)}
+        assert grouped | matched <= set().union(*(labels[name] for name in metrics)), query
+
+
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("promtool is not installed: apt-get install prometheus")
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    return found
+
+
+def checked(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([promtool(), *arguments], cwd=cwd, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.real
+def test_promtool_parses_every_query(tmp_path: Path) -> None:
+    rules = [{"record": f"docs:query{number}", "expr": query} for number, query in enumerate(QUERIES)]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "docs", "rules": rules}]}))
+    run = checked(["check", "rules", "rules.yml"], tmp_path)
+    assert (run.returncode, len(rules) > 3) == (0, True), run.stderr
+
+
+@pytest.mark.real
+def test_promtool_takes_the_scrape_configuration(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks(INSTALL, "yaml") if block.startswith("# prometheus.yml")]
+    document = yaml.safe_load(example)
+    (job,) = document["scrape_configs"]
+    assert job["honor_labels"] is True
+    # Debian builds Prometheus without Kubernetes discovery, so its promtool does not know the key.
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": ["slicewatch"]}}]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(document))
+    run = checked(["check", "config", "prometheus.yml"], tmp_path)
+    assert run.returncode == 0, run.stderr
+
+
+def assert_excerpt(excerpt: str, real: list[str]) -> None:
+    """Each line of the excerpt is a line of the real text, in its order."""
+    position = 0
+    for line in (line for line in excerpt.splitlines() if line.strip() not in {"", "…"}):
+        found = next((i for i in range(position, len(real)) if matches(line, real[i])), None)
+        assert found is not None, f"not in the real text, or not in this order: {line}"
+        position = found + 1
+
+
+def test_the_page_in_the_readme_is_of_the_golden_page() -> None:
+    (excerpt,) = blocks(README, "prometheus")
+    named = re.search(r"\[(tests/scenarios/pages/[\w-]+\.prom)\]", README)
+    assert named is not None
+    assert_excerpt(excerpt, (ROOT / named[1]).read_text().splitlines())
+
+
+def test_the_demo_in_the_readme_is_of_a_run() -> None:
+    (excerpt,) = [block for block in blocks(README, "text") if block.startswith("slicewatch demo")]
+    console = Console(file=io.StringIO(), width=160)
+    console.print("slicewatch demo: demo", highlight=False)
+    stage, story = Stage("demo"), Story()
+    try:
+        for second in range(1, 61):
+            story = follow(story, stage.play(second).result)
+            for line in story.news:
+                console.print(happening(line), soft_wrap=True)
+                if line.kind == "alert":
+                    incident = story.open[line.key, line.guarantee]
+                    console.print(alert(line.key.namespace, line.key.pod, line.guarantee, incident), soft_wrap=True)
+        console.print(partitions(stage.tick.result))
+    finally:
+        stage.close()
+    assert isinstance(console.file, io.StringIO)
+    assert_excerpt(excerpt, console.file.getvalue().splitlines())
