@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from exporter.model import DeviceUuid, Gpu, GpuUuid, MigInstance, Missing, Reason, Throttle
+from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import Spot, missing_for
 from exporter.sources.nvml.gpm import Activity, answered, targets
 from exporter.sources.nvml.instances import profile_of_name
-from exporter.sources.nvml.inventory import Board
 from exporter.sources.nvml.profiles import cores_per_sm, profile_name
 from exporter.sources.nvml.readings import throttle_of
 from tests.nvml.nodes import H100, mig_uuid

@@ -7,13 +7,11 @@ to be entered by two threads. The driver queues events between two polls.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from exporter.model import GpuUuid, Missing, Reason, Xid
+from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import LOST, UNSUPPORTED, Calls, Spot, address
-
-if TYPE_CHECKING:
-    from exporter.sources.nvml.inventory import Board
 
 _XID: Final = 0x8
 _MIG_CHANGE: Final = 0x100

@@ -12,13 +12,11 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from exporter.model import DeviceUuid, GpuUuid, Missing, Reading, Reason
+from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import LOST, NOT_SUPPORTED, SUCCESS, UNSUPPORTED, Calls, Spot, missing_for
-
-if TYPE_CHECKING:
-    from exporter.sources.nvml.inventory import Board
 
 _METRICS: Final = (1, 2, 5, 10)
 """GRAPHICS_UTIL, SM_UTIL, ANY_TENSOR_UTIL, DRAM_BW_UTIL (nvmlGpmMetricId_t of nvml.h), in percent."""

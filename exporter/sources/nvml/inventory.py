@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from exporter.errors import SourceError
 from exporter.model import DeviceUuid, Gpu, GpuUuid, Inventory, MigInstance, Missing, Reason
 from exporter.sources.nvml import instances, profiles
+from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import UNSUPPORTED, Calls, Spot
 from exporter.sources.nvml.readings import memory
 
@@ -36,20 +37,6 @@ _ARCHITECTURES: Final = {
 """NVML_DEVICE_ARCH_* of nvml.h."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A GPU with its handles."""
-
-    gpu: Gpu
-    spot: Spot
-    members: tuple[instances.Member, ...] = ()
-
-    @property
-    def mig(self) -> bool:
-        """Whether the GPU is cut into instances (or could be at once): then it is no device to run on itself."""
-        return self.gpu.mig_current is True
 
 
 class Boards:

@@ -11,10 +11,11 @@ from contextlib import suppress
 
 from exporter.model import DeviceUse, DeviceUuid, DriverReading, GpuUse, GpuUuid, Inventory, MigInstance
 from exporter.sources.nvml import readings
+from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import UNSUPPORTED, Calls, DriverGoneError, Spot
 from exporter.sources.nvml.events import Events
 from exporter.sources.nvml.gpm import Activity, Meters, answered
-from exporter.sources.nvml.inventory import Board, Boards
+from exporter.sources.nvml.inventory import Boards
 from exporter.sources.nvml.processes import Processes
 from exporter.sources.nvml.readings import Basics
 
