@@ -20,16 +20,16 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from exporter.access import Access, WebAccess
 from exporter.config import Web
-from exporter.connection import Connection, Patience
 from exporter.errors import ConfigError
-from exporter.handler import Handler, Site
-from exporter.landing import About, SourceHealth
 from exporter.logs import log
-from exporter.page import Page, Publisher
-from exporter.tls import may_enter
 from exporter.values import Address
+from exporter.web.access import Access, WebAccess
+from exporter.web.connection import Connection, Patience
+from exporter.web.handler import Handler, Site
+from exporter.web.landing import About, SourceHealth
+from exporter.web.page import Page, Publisher
+from exporter.web.tls import may_enter
 
 __all__ = ["About", "Page", "Patience", "Publisher", "Server", "Site", "SourceHealth"]
 

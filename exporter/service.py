@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TextIO
 
-from exporter import __version__, landing, logs
+from exporter import __version__, logs
 from exporter.collect import DEADLINE, Clock, Collector, Tick
 from exporter.config import Settings
-from exporter.page import Page, Publisher
 from exporter.selfmetrics import SelfMetrics
 from exporter.server import Server, Site
 from exporter.snapshot_json import snapshot_json
+from exporter.web import landing
+from exporter.web.page import Page, Publisher
 from exporter.wiring import sources
 
 _LOG = logging.getLogger("slicewatch")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.config import Web
-from exporter.connection import Patience
-from exporter.page import Page, Publisher
 from exporter.server import Server, Site
 from exporter.values import Address
+from exporter.web.connection import Patience
+from exporter.web.page import Page, Publisher
 
 TEXT = b'# TYPE gpu_device_sm_count gauge\ngpu_device_sm_count{gpu="GPU-1"} 132.0\n' * 20
 OPENMETRICS = TEXT + b"# EOF\n"

@@ -13,15 +13,15 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.basicauth import Authenticator, credentials
 from exporter.config import Web
-from exporter.connection import Patience
 from exporter.errors import ConfigError
-from exporter.page import Publisher
 from exporter.server import Server, Site
-from exporter.tls import may_enter
 from exporter.values import Address
-from exporter.webconfig import ClientAuth, Tls
+from exporter.web.basicauth import Authenticator, credentials
+from exporter.web.connection import Patience
+from exporter.web.page import Publisher
+from exporter.web.tls import may_enter
+from exporter.web.webconfig import ClientAuth, Tls
 from tests.server.certs import Authority, authority
 from tests.server.serving import TEXT, Running, read_to_end, running
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from exporter.config import Web
-from exporter.connection import Patience
 from exporter.errors import ConfigError
-from exporter.page import Page, Publisher
 from exporter.server import Server, Site
 from exporter.values import Address
+from exporter.web.connection import Patience
+from exporter.web.page import Page, Publisher
 from tests.server.serving import OPENMETRICS, SNAPSHOT, TEXT, Running, a_page, read_to_end, running
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from exporter import tls, webconfig
 from exporter.errors import ConfigError
-from exporter.webconfig import ClientAuth, Tls, TlsVersion, WebConfig
+from exporter.web import tls, webconfig
+from exporter.web.webconfig import ClientAuth, Tls, TlsVersion, WebConfig
 from tests.server.certs import authority
 
 HASH = "$2y$04$" + "a" * 21 + "e" + "b" * 31

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 
 from exporter.errors import ConfigError
-from exporter.webconfig import CIPHERS, CURVES, ClientAuth, Tls, TlsVersion
+from exporter.web.webconfig import CIPHERS, CURVES, ClientAuth, Tls, TlsVersion
 
 _VERSIONS = {TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3}
 _VERIFY = {
