@@ -37,8 +37,9 @@ lint: $(STAMP) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP) ## mypy, strict
+types: $(STAMP) ## mypy, strict; the tests, benches and tools too
 	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases tests tools bench
 
 contracts: $(STAMP) ## imports go one way
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports

@@ -9,7 +9,17 @@ import pytest
 from exporter.exposition import Distribution
 from exporter.ids import parse
 from exporter.metrics import Own, families
-from exporter.model import CgroupPod, DeviceState, Missing, ProcessFacts, ProcessKind, Reason, Relation, Sharing
+from exporter.model import (
+    CgroupPod,
+    DeviceState,
+    DeviceUuid,
+    Missing,
+    ProcessFacts,
+    ProcessKind,
+    Reason,
+    Relation,
+    Sharing,
+)
 from tests.join.worlds import (
     MIB,
     allocations,
@@ -190,8 +200,8 @@ def test_processes_are_charged_to_the_container_their_cgroup_names() -> None:
     held = allocations(holds("a", f"{GPU1}::0"), holds("b", f"{GPU1}::1"))
     who = facts(10, "uid-a", "a-main"), facts(11, "uid-a", "a-main"), facts(12, "uid-b", "b-main")
     a, b = run(evidence(reading([gpu(1)], SHARED), held, pods(pod("a"), pod("b")), *who)).partitions
-    assert (a.used_compute, a.used_memory_bytes) == (pytest.approx(0.4), 6 * MIB)
-    assert (b.used_compute, b.used_memory_bytes) == (pytest.approx(0.05), MIB)
+    assert [a.used_compute, a.used_memory_bytes] == pytest.approx([0.4, 6 * MIB])
+    assert [b.used_compute, b.used_memory_bytes] == pytest.approx([0.05, MIB])
     free = 81559 * MIB - 7 * MIB
     assert (a.obtainable_memory_bytes, b.obtainable_memory_bytes) == (6 * MIB + free, MIB + free)
 
@@ -228,7 +238,7 @@ def test_a_process_has_a_relation_to_the_holders(fact: object, relation: Relatio
     driver = reading([gpu(1)], {GPU1: use((process(10),))})
     store = pods(pod("a"), pod("c"), pod("sys", namespace="kube-system"))
     instant = evidence(driver, allocations(holds("a", GPU1)), store, fact)  # type: ignore[arg-type]
-    (found,) = run(instant).consumers[gpu_id(1)]  # type: ignore[misc]
+    (found,) = run(instant).consumers[DeviceUuid(gpu_id(1))]  # type: ignore[misc]
     assert found.relation is relation
 
 
@@ -237,7 +247,7 @@ def test_a_process_of_a_third_container_of_a_pod_with_two_holders_is_nobodys_in_
     driver = reading([gpu(1)], {GPU1: use((process(10),))})
     snapshot = run(evidence(driver, held, pods(pod("a", containers=("x", "y"))), facts(10, "uid-a", "debug")))
     assert [p.consumers for p in snapshot.partitions] == [(), ()]
-    (consumer,) = snapshot.consumers[gpu_id(1)]  # type: ignore[misc]
+    (consumer,) = snapshot.consumers[DeviceUuid(gpu_id(1))]  # type: ignore[misc]
     assert (consumer.relation, consumer.holder) == (Relation.POD, None)
 
 

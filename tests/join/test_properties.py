@@ -14,7 +14,7 @@ from exporter.guarantees import Guarantee, Outcome
 from exporter.ids import parse
 from exporter.join import Evidence, Memory, join
 from exporter.ledger import NS, Limits
-from exporter.model import Allocation, Allocations, Missing, Pods, Reason
+from exporter.model import Allocation, Allocations, Gpu, Missing, Pods, Reason
 from exporter.pipeline import Result, State, step
 from tests.join.worlds import (
     GPU_USE,
@@ -37,7 +37,7 @@ SHARES = st.floats(0, 1) | st.just(NONE)
 
 
 @st.composite
-def gpus(draw: st.DrawFn) -> list[object]:
+def gpus(draw: st.DrawFn) -> list[Gpu]:
     found = []
     for number in draw(st.sets(st.integers(1, 3))):
         migs = draw(st.sets(st.integers(1, 4), max_size=3))
@@ -58,10 +58,10 @@ def evidences(draw: st.DrawFn, at: float, serial: int) -> Evidence:
     listed = draw(gpus())
     uses = {
         g.uuid: use(tuple(process(pid, 1.0, draw(SHARES)) for pid in draw(st.sets(st.integers(1, 6)))), draw(SHARES))
-        for g in listed  # type: ignore[attr-defined]
+        for g in listed
     }
     energy = replace(GPU_USE, energy_joules=draw(st.floats(0, 1e6)))
-    told = reading(listed, uses, at=at)  # type: ignore[arg-type]
+    told = reading(listed, uses, at=at)
     told = replace(told, gpus=dict.fromkeys(told.gpus, energy))
     items = [
         Allocation("team", draw(NAMES), draw(st.sampled_from(["x", "y"])), "nvidia.com/gpu", parse(text))

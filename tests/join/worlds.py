@@ -129,7 +129,7 @@ GPU_USE = GpuUse(
 
 
 def reading(
-    gpus: Iterable[Gpu], uses: Mapping[str, DeviceUse] | None = None, at: float = 0.0, **more: Any
+    gpus: Iterable[Gpu], uses: Mapping[Any, DeviceUse] | None = None, at: float = 0.0, **more: Any
 ) -> DriverReading:
     listed = tuple(gpus)
     devices = {

@@ -64,7 +64,7 @@ def test_a_metric_that_is_not_in_the_catalogue_is_refused() -> None:
 
 def test_a_key_of_another_type_is_refused() -> None:
     with pytest.raises(ValueError, match="PartitionKey"):
-        text(family(c.PROMISED_COMPUTE, [(c.GpuKey("GPU-1"), 1.0)]))  # type: ignore[list-item]
+        text(family(c.PROMISED_COMPUTE, [(c.GpuKey("GPU-1"), 1.0)]))
 
 
 def test_a_family_without_rows_is_not_on_the_page() -> None:
@@ -127,7 +127,7 @@ def oracle(*metrics: Metric) -> CollectorRegistry:
             return list(metrics)
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Fixed())  # type: ignore[arg-type]
+    registry.register(Fixed())
     return registry
 
 
