@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
@@ -46,7 +47,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr:
         stderr.write(f"slicewatch: unknown command {name!r}: expected one of {', '.join(_COMMANDS)}\n")
         return USAGE
     try:
-        return command(rest, environ, stdout, stderr)
+        status = command(rest, environ, stdout, stderr)
+        stdout.flush()  # here, where a reader that has hung up can be told from a crash
+    except BrokenPipeError:
+        _discard(stdout)
+        return 0
     except ConfigError as error:
         stderr.writelines(f"slicewatch {name}: {problem}\n" for problem in error.problems)
         return USAGE
@@ -55,6 +60,14 @@ def run(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr:
         return UNREACHABLE
     except SystemExit as leave:  # argparse's --help
         return leave.code if isinstance(leave.code, int) else 0
+    return status
+
+
+def _discard(stdout: TextIO) -> None:
+    """Let what is still buffered go nowhere, else the interpreter complains of the broken pipe at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stdout.fileno())
+    os.close(nowhere)
 
 
 def _exporter(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:

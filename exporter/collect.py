@@ -101,6 +101,7 @@ class Collector:
         self._cgroup = SourceHealth(name="cgroup", up=False, last_success=None, durations=self._reads.distribution())
         self._self_metrics = self_metrics
         self._late_events: tuple[Xid, ...] = ()
+        self._gpm: bool | Missing = Missing(Reason.UNSUPPORTED)  # as last told: boards without it have no such source
         self._started = self._clock.monotonic()
         terms = Terms(period=0.0, deadline=deadline, good_for=deadline)
         self._driver = self._watched("nvml", sources.driver.read, terms)
@@ -162,9 +163,8 @@ class Collector:
     def _read_driver(self, now: float) -> DriverReading | Missing:
         new: DriverReading | None = self._driver.collect(self._deadline, self._clock.wall())
         if new is None:
-            answer = self._driver.answer(now)
             # The last reading is not this tick's: serving it again would show a hung driver as a steady one.
-            return answer if isinstance(answer, Missing) else Missing(Reason.TIMEOUT)
+            return Missing(Reason.TIMEOUT) if self._driver.failure is None else self._driver.failure
         events = self._late_events + new.events
         if now - new.at > self._deadline:
             # A read that was stuck has come back: its numbers are old, but its events happen only once.
@@ -213,9 +213,10 @@ class Collector:
 
     def _health(self, now: float, driver: DriverReading | Missing) -> tuple[SourceHealth, ...]:
         sources = [self._driver.health(now)]
-        gpm = driver if isinstance(driver, Missing) else driver.gpm
-        if gpm != Missing(Reason.UNSUPPORTED):
-            up = gpm is True
+        if not isinstance(driver, Missing):
+            self._gpm = driver.gpm
+        if self._gpm != Missing(Reason.UNSUPPORTED):
+            up = self._gpm is True and not isinstance(driver, Missing)
             detail = "" if up else "no two samples could be compared yet"
             sources.append(replace(sources[0], name="gpm", up=up, detail=detail))
         sources += [source.health(now) for source in (self._kubelet, self._pods) if source is not None]

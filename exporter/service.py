@@ -38,6 +38,7 @@ def page(tick: Tick, wall: float) -> Page:
 
 def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int:
     """Run until SIGTERM or SIGINT. Raises ConfigError before anything is served."""
+    stop = _stop_on_signals()
     logs.setup(settings.log, stderr)
     clock = Clock()
     publisher = Publisher()
@@ -48,7 +49,6 @@ def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int
         landing=lambda: landing.render(_about(settings.collect.node, latest)),
     )
     collector = _collector(settings, environ, clock)
-    stop = _stop_on_signals()
 
     def publish(tick: Tick) -> None:
         latest[:] = [tick]

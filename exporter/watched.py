@@ -143,6 +143,11 @@ class Watched(Generic[T]):
             return Missing(Reason.SOURCE_STALE) if self._failure is None else self._failure
         return self._answer
 
+    @property
+    def failure(self) -> Missing | None:
+        """Why the last read that ended, or outlived its deadline, gave no answer; None when it gave one."""
+        return self._failure
+
     def outdated(self, now: float) -> bool:
         """Whether the last answer is older than it is good for; True as well when there never was one."""
         return self._answered_at is None or now - self._answered_at > self._terms.good_for
