@@ -73,17 +73,31 @@ class Rendered:
 
 
 @dataclass(slots=True)
-class Writer:
-    """Renders pages; keeps the lines of the last page to take over what has not changed."""
+class _Line:
+    """A series as it was last written. `page` numbers the page that it last stood on."""
 
-    _lines: dict[str, dict[tuple[str, ...], tuple[Value, str]]] = field(default_factory=dict)
+    value: Value
+    text: str
+    page: int
+
+
+@dataclass(slots=True)
+class Writer:
+    """Renders pages; keeps the lines of the last page to take over what has not changed.
+
+    A series that is on the page again costs one look-up; its labels are written once in its life.
+    """
+
+    _lines: dict[str, dict[tuple[str, ...], _Line]] = field(default_factory=dict)
+    _page: int = 0
 
     def render(self, families: Iterable[Family], foreign: Iterable[Foreign] = ()) -> Rendered:
         """Render one page. Raises ValueError for rows that the contract does not allow."""
-        text: list[str] = []
-        openmetrics: list[str] = []
+        self._page += 1
+        text: list[bytes] = []
+        openmetrics: list[bytes] = []
         series = 0
-        kept: dict[str, dict[tuple[str, ...], tuple[Value, str]]] = {}
+        kept: dict[str, dict[tuple[str, ...], _Line]] = {}
         for found in families:
             metric = found.metric
             if metric.name in kept:
@@ -92,45 +106,72 @@ class Writer:
                 raise ValueError(f"{metric.name}: not in the catalogue")
             if not found.rows:
                 continue
-            kept[metric.name] = lines = self._family_lines(metric, found.rows)
-            body = "".join([line for _, line in lines.values()])
+            kept[metric.name] = lines = self._lines.get(metric.name, {})
+            body = self._body(metric, found.rows, lines).encode()
             series += len(lines)
             text += (_HEADS[metric.name][0], body)
             openmetrics += (_HEADS[metric.name][1], body)
         self._lines = kept
         for extra in foreign:
-            body = "\n".join(extra.lines) + "\n"
+            body = ("\n".join(extra.lines) + "\n").encode()
             series += len(extra.lines)
             text += (_head(extra.name, extra.kind, extra.help, total="_total"), body)
             openmetrics += (_head(extra.name, extra.kind, extra.help, total=""), body)
-        openmetrics.append("# EOF\n")
-        return Rendered("".join(text).encode(), "".join(openmetrics).encode(), series)
+        openmetrics.append(b"# EOF\n")
+        return Rendered(b"".join(text), b"".join(openmetrics), series)
 
-    def _family_lines(
-        self, metric: Metric[tuple[str, ...]], rows: Sequence[tuple[tuple[str, ...], Value]]
-    ) -> dict[tuple[str, ...], tuple[Value, str]]:
-        before = self._lines.get(metric.name, {})
-        lines: dict[tuple[str, ...], tuple[Value, str]] = {}
+    def _body(
+        self,
+        metric: Metric[tuple[str, ...]],
+        rows: Sequence[tuple[tuple[str, ...], Value]],
+        lines: dict[tuple[str, ...], _Line],
+    ) -> str:
+        """Write the rows of one family and leave in `lines` those that are on this page."""
+        page = self._page
+        body: list[str] = []
         for key, value in rows:
-            known = before.get(key)
-            if known is not None and known[0] == value:
-                lines[key] = known
-                continue
-            if type(key) is not metric.key:
-                raise ValueError(f"{metric.name}: {key!r} is no {metric.key.__name__}")
-            lines[key] = (value, _line(metric, key, value))
-        if len(lines) != len(rows):
-            raise ValueError(f"{metric.name}: a series is on the page twice")
-        return lines
+            line = lines.get(key)
+            if line is None:
+                lines[key] = line = _new_line(metric, key, value, page)
+            else:
+                if line.page == page:
+                    raise ValueError(f"{metric.name}: a series is on the page twice")
+                line.page = page
+                if line.value != value:
+                    line.text = _rewritten(metric, key, value, line.text)
+                    line.value = value
+            body.append(line.text)
+        if len(lines) != len(body):
+            for key in [key for key, line in lines.items() if line.page != page]:
+                del lines[key]
+        return "".join(body)
 
 
-def _line(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value) -> str:
-    labels = ",".join(f'{name}="{escape(part)}"' for name, part in zip(metric.label_names, key, strict=True))
+def _new_line(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value, page: int) -> _Line:
+    if type(key) is not metric.key:
+        raise ValueError(f"{metric.name}: {key!r} is no {metric.key.__name__}")
+    return _Line(value, _written(metric, key, value), page)
+
+
+def _written(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value) -> str:
+    labels = ",".join([f'{name}="{escape(part)}"' for name, part in zip(metric.label_names, key, strict=True)])
     if isinstance(value, Distribution):
         return _histogram(metric.name, labels, value)
+    braced = f"{{{labels}}}" if labels else ""
+    return f"{metric.name}{braced} {_finite(metric, key, value)}\n"
+
+
+def _rewritten(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value, text: str) -> str:
+    """Put another value behind the labels that are written already; a value has no space in it."""
+    if isinstance(value, Distribution):
+        return _written(metric, key, value)
+    return f"{text[: text.rindex(' ')]} {_finite(metric, key, value)}\n"
+
+
+def _finite(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: float) -> str:
     if not isfinite(value):
         raise ValueError(f"{metric.name}{key}: {value}; a value that is not known is left out")
-    return f"{metric.name}{{{labels}}} {number(value)}\n" if labels else f"{metric.name} {number(value)}\n"
+    return number(value)
 
 
 def _histogram(name: str, labels: str, value: Distribution) -> str:
@@ -162,14 +203,14 @@ def escape(value: str) -> str:
     return clean.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _head(name: str, kind: str, help_text: str, *, total: str) -> str:
+def _head(name: str, kind: str, help_text: str, *, total: str) -> bytes:
     """HELP and TYPE. OpenMetrics names a counter's family without `_total`, the text format with it."""
     family_name = name + (total if kind == "counter" else "")
     written = help_text.replace("\\", "\\\\").replace("\n", "\\n")
-    return f"# HELP {family_name} {written}\n# TYPE {family_name} {kind}\n"
+    return f"# HELP {family_name} {written}\n# TYPE {family_name} {kind}\n".encode()
 
 
-def _heads(metric: Metric[tuple[str, ...]]) -> tuple[str, str]:
+def _heads(metric: Metric[tuple[str, ...]]) -> tuple[bytes, bytes]:
     base = metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
     return (
         _head(base, metric.kind, metric.help, total="_total"),
@@ -178,4 +219,4 @@ def _heads(metric: Metric[tuple[str, ...]]) -> tuple[str, str]:
 
 
 _KNOWN: frozenset[Metric[tuple[str, ...]]] = frozenset(METRICS)
-_HEADS: Mapping[str, tuple[str, str]] = {metric.name: _heads(metric) for metric in METRICS}
+_HEADS: Mapping[str, tuple[bytes, bytes]] = {metric.name: _heads(metric) for metric in METRICS}

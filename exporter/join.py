@@ -33,7 +33,7 @@ from exporter.model import (
 from exporter.policy import Policy
 from exporter.resolve import Seen, World, world
 from exporter.sharing import replicas_of, sharing_of
-from exporter.usage import use_of
+from exporter.usage import crowded_instances, use_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,7 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
     consumers = _consumers(evidence, here, holders, policy)
     findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers)
     suspected = {finding: memory.suspected.get(finding, 0) + 1 for finding in findings}
+    held = slots_held(holding.leases)
     joined = _Joined(
         evidence=evidence,
         here=here,
@@ -82,7 +83,8 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         consumers=consumers,
         confirmed=frozenset(finding for finding, joins in suspected.items() if joins >= policy.hold_joins),
         offered=replicas_offered(evidence.allocations, here),
-        held=slots_held(holding.leases),
+        held=held,
+        crowded=crowded_instances(here, held),
     )
     snapshot = Snapshot(
         node=evidence.node,
@@ -111,6 +113,7 @@ class _Joined:
     confirmed: frozenset[tuple[str, str]]
     offered: Mapping[DeviceUuid, int]
     held: Mapping[DeviceUuid, int]
+    crowded: frozenset[tuple[GpuUuid, int]]
 
 
 def _labels(pods: Pods | Missing, memory: Memory) -> Mapping[str, str]:
@@ -210,7 +213,7 @@ def _partition(lease: Lease, joined: _Joined) -> Partition:
     state = here.state(gpu_uuid, uuid)
     sharing = sharing_of(lease, joined.labels, device)
     placed = joined.consumers.get(uuid, Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt))
-    use = use_of(lease, here, sharing, placed, joined.held)
+    use = use_of(lease, here, sharing, placed, joined.crowded)
     return Partition(
         key=lease.key,
         owner=lease.owner,

@@ -74,6 +74,9 @@ def advance(ledger: Ledger, snapshot: Snapshot, verdicts: Verdicts, limits: Limi
     by_gpu: dict[GpuUuid, list[Partition]] = defaultdict(list)
     for partition in snapshot.partitions:
         by_gpu[GpuUuid(partition.key.gpu)].append(partition)
+    devices: dict[GpuUuid, list[Device]] = defaultdict(list)
+    for device in snapshot.devices:
+        devices[device.gpu].append(device)
     gpus: dict[GpuUuid, GpuAccount] = {}
     energy: dict[PartitionKey, int] = {}
     for state in snapshot.gpus:
@@ -83,7 +86,7 @@ def advance(ledger: Ledger, snapshot: Snapshot, verdicts: Verdicts, limits: Limi
             ledger.gpus.get(state.gpu.uuid),
             state,
             holdings,
-            snapshot,
+            devices[state.gpu.uuid],
             interval,
             visible=observed and snapshot.doubt is None and not state.gpu.lost,
         )
@@ -156,7 +159,7 @@ def _gpu(
     before: GpuAccount | None,
     state: GpuState,
     holdings: list[Holding],
-    snapshot: Snapshot,
+    devices: list[Device],
     interval: int,
     *,
     visible: bool,
@@ -168,7 +171,7 @@ def _gpu(
     if visible and not isinstance(throttle, Missing):
         for reason in throttle:
             throttled[reason] += interval
-    mark, idle_watts, parts = _energy(account, state, holdings, snapshot, interval)
+    mark, idle_watts, parts = _energy(account, state, holdings, devices, interval)
     states = _added(account.states, split_time(holdings, interval, visible=visible))
     return GpuAccount(states=states, throttled=throttled, energy_mark=mark, idle_watts=idle_watts), parts
 
@@ -185,7 +188,7 @@ def _added(a: Split, b: Split) -> Split:
 
 
 def _energy(
-    account: GpuAccount, state: GpuState, holdings: list[Holding], snapshot: Snapshot, interval: int
+    account: GpuAccount, state: GpuState, holdings: list[Holding], devices: list[Device], interval: int
 ) -> tuple[int | None, float | None, tuple[int, ...]]:
     """Attribute the energy since the last reading; what the board draws at the least is its idle part."""
     nothing = (0,) * len(holdings)
@@ -199,17 +202,15 @@ def _energy(
     watts = used / _UJ / (interval / NS)
     idle_watts = watts if account.idle_watts is None else min(account.idle_watts, watts)
     idle = round(idle_watts * interval / NS * _UJ)
-    shares = split_energy(used, idle, holdings, _activity(state, snapshot.devices))
+    shares = split_energy(used, idle, holdings, _activity(state, devices))
     return mark, idle_watts, shares.parts
 
 
-def _activity(state: GpuState, devices: tuple[Device, ...]) -> float | None:
+def _activity(state: GpuState, devices: list[Device]) -> float | None:
     """The GPU's active share, unowned instances included; None when it is not measured."""
     of_gpu = state.gpu.sm_count
     total, measured = 0.0, False
     for device in devices:
-        if device.gpu != state.gpu.uuid:
-            continue
         active = device.use.sm_active if device.kind == "mig" else _first(device)
         if isinstance(active, Missing) or isinstance(device.sm_count, Missing) or isinstance(of_gpu, Missing):
             continue

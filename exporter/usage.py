@@ -6,6 +6,7 @@ partition, and is missing as soon as one process of the device cannot be placed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from exporter.model import (
     Consumer,
     Device,
     DeviceUuid,
+    GpuUuid,
     Missing,
     Reading,
     Reason,
@@ -38,7 +40,7 @@ def use_of(
     here: World,
     sharing: Sharing,
     placed: tuple[Consumer, ...] | Missing,
-    held: Collection[DeviceUuid],
+    crowded: Collection[tuple[GpuUuid, int]],
 ) -> Use:
     """Measure one partition whose device is present; `placed` are all processes of its device."""
     device = here.present.get(DeviceUuid(lease.key.device))
@@ -46,7 +48,8 @@ def use_of(
         gone = Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt)
         return Use(gone, gone, gone)
     sampled, memory = _process_sums(lease, placed)
-    if not lease.shared and not _memory_shared(here, device, held):
+    common = device.gpu_instance is not None and (device.gpu, device.gpu_instance) in crowded
+    if not lease.shared and not common:
         memory = device.use.memory_used_bytes
     return Use(
         compute=_compute(lease, here, device, sharing, sampled),
@@ -55,15 +58,14 @@ def use_of(
     )
 
 
-def _memory_shared(here: World, device: Device, held: Collection[DeviceUuid]) -> bool:
-    """Whether another held compute instance lives in the same GPU instance, whose memory is then common."""
-    if device.gpu_instance is None:
-        return False
-    return any(
-        other.uuid != device.uuid and other.gpu == device.gpu and other.gpu_instance == device.gpu_instance
-        for uuid in held
-        if (other := here.present.get(uuid)) is not None
-    )
+def crowded_instances(here: World, held: Collection[DeviceUuid]) -> frozenset[tuple[GpuUuid, int]]:
+    """GPU instances of which more than one compute instance is held: their memory is common to the holders."""
+    holders: Counter[tuple[GpuUuid, int]] = Counter()
+    for uuid in held:
+        device = here.present.get(uuid)
+        if device is not None and device.gpu_instance is not None:
+            holders[device.gpu, device.gpu_instance] += 1
+    return frozenset(instance for instance, count in holders.items() if count > 1)
 
 
 def _process_sums(lease: Lease, placed: tuple[Consumer, ...] | Missing) -> tuple[Reading, Reading]:
