@@ -65,11 +65,21 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One page in both formats."""
+    """One page in both formats, as the pieces of which each is made: only a format that is asked for is put together."""
 
-    text: bytes
-    openmetrics: bytes
+    text_pieces: tuple[bytes, ...]
+    openmetrics_pieces: tuple[bytes, ...]
     series: int
+
+    @property
+    def text(self) -> bytes:
+        """The page in the text format 0.0.4."""
+        return b"".join(self.text_pieces)
+
+    @property
+    def openmetrics(self) -> bytes:
+        """The page in OpenMetrics 1.0."""
+        return b"".join(self.openmetrics_pieces)
 
 
 @dataclass(slots=True)
@@ -118,7 +128,7 @@ class Writer:
             text += (_head(extra.name, extra.kind, extra.help, total="_total"), body)
             openmetrics += (_head(extra.name, extra.kind, extra.help, total=""), body)
         openmetrics.append(b"# EOF\n")
-        return Rendered(b"".join(text), b"".join(openmetrics), series)
+        return Rendered(tuple(text), tuple(openmetrics), series)
 
     def _body(
         self,

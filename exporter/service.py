@@ -27,10 +27,10 @@ _LAST_TICK = 1.0
 
 
 def page(tick: Tick, wall: float) -> Page:
-    """Make a tick's page; the JSON is rendered when somebody asks for it."""
+    """Make a tick's page; a format is put together when it is asked for, or ahead of a scrape that is expected."""
     return Page(
-        text=tick.rendered.text,
-        openmetrics=tick.rendered.openmetrics,
+        text=lambda: tick.rendered.text,
+        openmetrics=lambda: tick.rendered.openmetrics,
         snapshot=lambda: snapshot_json(tick.result, tick.health, wall),
         at=wall,
     )

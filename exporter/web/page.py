@@ -1,7 +1,7 @@
 """What the collecting thread hands to the serving threads: one immutable page, replaced as a whole.
 
-A scrape only sends bytes. Pages are compressed ahead of it, in the collecting thread, in the forms that were asked for
-lately; a form that nobody asked for costs nothing.
+A scrape only sends bytes. The page that it will find is put together and compressed ahead of it, in the collecting
+thread, in the form that the last scrapes asked for; a form that nobody asks for costs nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 LATELY = 300.0
-"""Seconds for which a form stays prepared ahead of its next request."""
+"""Seconds after which a form that nobody asks for any more is not prepared ahead."""
+
+_AHEAD = 1.5
+"""Pages, in intervals between them, that a request may come early and still find its form prepared."""
 
 _GZIP_LEVEL = 1
 """A page of labels shrinks to a tenth at level 1 already; higher levels cost several times as much for little."""
@@ -81,6 +84,14 @@ class Page:
                 return self.snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """When a form was last asked for, and how long after the time before (monotonic seconds); 0 when it was the first."""
+
+    last: float
+    spacing: float
+
+
 class Publisher:
     """The one reference between the collecting thread and the serving ones. `clock` is monotonic seconds."""
 
@@ -88,7 +99,7 @@ class Publisher:
         self._clock = clock
         self._page: Page | None = None
         self._since = clock()
-        self._asked: dict[tuple[Format, bool], float] = {}
+        self._asked: dict[tuple[Format, bool], _Wish] = {}
         self._lock = threading.Lock()
 
     @property
@@ -97,24 +108,38 @@ class Publisher:
         return self._page
 
     def publish(self, page: Page) -> None:
-        """Prepare the forms asked for lately, then replace the page. Called by the collecting thread only."""
+        """Prepare the forms that are expected to be asked for, then replace the page. By the collecting thread only."""
         now = self._clock()
-        with self._lock:
-            forms = [form for form, asked in self._asked.items() if now - asked <= LATELY]
-        for wanted, gzipped in forms:
+        for wanted, gzipped in self._expected(now, now - self._since):
             # A form that cannot be rendered fails the requests for it, which say so; it must not hold back the others.
             with contextlib.suppress(Exception):
                 page.body(wanted, gzipped=gzipped)
         self._page = page
         self._since = self._clock()
 
+    def _expected(self, now: float, interval: float) -> list[tuple[Format, bool]]:
+        """Forms whose next request, by the spacing of the last two, falls before the page after this one.
+
+        Prometheus scrapes at a steady interval of many ticks: preparing every page would do the work ten times over.
+        """
+        with self._lock:
+            return [
+                form
+                for form, wish in self._asked.items()
+                if form[0] is not Format.SNAPSHOT  # people ask for it, at no interval
+                and now - wish.last <= LATELY
+                and 0 < wish.spacing <= now - wish.last + _AHEAD * interval
+            ]
+
     def serve(self, wanted: Format, *, gzipped: bool) -> bytes | None:
         """Return the newest page's bytes and remember that this form is wanted; None before the first page."""
         page = self._page
         if page is None:
             return None
+        now = self._clock()
         with self._lock:
-            self._asked[wanted, gzipped] = self._clock()
+            before = self._asked.get((wanted, gzipped))
+            self._asked[wanted, gzipped] = _Wish(now, 0.0 if before is None else now - before.last)
         return page.body(wanted, gzipped=gzipped)
 
     def fresh(self, within: float) -> bool:

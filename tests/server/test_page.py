@@ -118,35 +118,55 @@ def test_compressing_does_not_render_again():
     assert renderer.calls == 1
 
 
-def test_forms_asked_for_in_the_last_five_minutes_are_prepared_before_the_page_is_published():
+def scraped(times: list[float], wanted: Format, until: int) -> list[int]:
+    """Publish once a second and ask at these times; return the seconds whose page was prepared ahead."""
     now = [0.0]
     publisher = Publisher(lambda: now[0])
-    assert publisher.serve(Format.SNAPSHOT, gzipped=True) is None
-    first, second, third, fourth = (Renderer() for _ in range(4))
-    publisher.publish(page(first))
-    assert first.calls == 0
-    assert publisher.serve(Format.SNAPSHOT, gzipped=True) is not None
-    publisher.publish(page(second))
-    assert second.calls == 1
-    now[0] = 300.0
-    publisher.publish(page(third))
-    assert third.calls == 1
-    now[0] = 301.0
-    publisher.publish(page(fourth))
-    assert fourth.calls == 0
+    prepared = []
+    for second in range(until):
+        now[0] = float(second)
+        text, snapshot = Renderer(), Renderer()
+        publisher.publish(Page(text=text, openmetrics=b"", snapshot=snapshot, at=now[0]))
+        if text.calls + snapshot.calls:
+            prepared.append(second)
+        for at in times:
+            if second <= at < second + 1:
+                now[0] = at
+                assert publisher.serve(wanted, gzipped=True) is not None
+    return prepared
+
+
+def test_a_page_is_prepared_ahead_when_the_next_scrape_is_expected_before_the_one_after_it():
+    assert scraped([0.5, 10.5, 20.5, 30.5], Format.TEXT, 35) == [19, 20, 29, 30]
+
+
+def test_a_scrape_each_second_finds_every_page_prepared():
+    assert scraped([n + 0.5 for n in range(6)], Format.TEXT, 7) == [2, 3, 4, 5, 6]
+
+
+def test_a_scrape_that_is_late_is_waited_for_and_one_that_stays_away_is_given_up():
+    assert scraped([0.5, 5.5], Format.TEXT, 320) == list(range(9 + 0, 306))
+
+
+def test_the_snapshot_is_never_rendered_ahead():
+    assert scraped([n + 0.5 for n in range(6)], Format.SNAPSHOT, 7) == []
 
 
 def test_a_form_that_cannot_be_rendered_does_not_hold_back_the_page():
     def fail() -> bytes:
         raise ZeroDivisionError
 
-    publisher = Publisher()
+    now = [0.0]
+    publisher = Publisher(lambda: now[0])
     publisher.publish(page(Renderer()))
-    publisher.serve(Format.SNAPSHOT, gzipped=False)
-    publisher.publish(Page(text=b"new", openmetrics=b"", snapshot=fail, at=2.0))
-    assert publisher.serve(Format.TEXT, gzipped=False) == b"new"
+    for second in (1.0, 2.0):
+        now[0] = second
+        publisher.serve(Format.TEXT, gzipped=False)
+    now[0] = 3.0
+    publisher.publish(Page(text=fail, openmetrics=b"new", snapshot=b"", at=2.0))
+    assert publisher.serve(Format.OPENMETRICS, gzipped=False) == b"new"
     with pytest.raises(ZeroDivisionError):
-        publisher.serve(Format.SNAPSHOT, gzipped=False)
+        publisher.serve(Format.TEXT, gzipped=False)
 
 
 def test_equal_pages_make_equal_compressed_bytes():
