@@ -61,13 +61,23 @@ class Sources:
     processes: ProcessSource
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """What one tick made."""
+    """What one tick made. Its page is rendered when it is first asked for: most pages are never scraped."""
 
-    result: Result
-    rendered: Rendered
-    health: tuple[SourceHealth, ...]
+    def __init__(self, result: Result, health: tuple[SourceHealth, ...], render: Callable[[], Rendered]) -> None:
+        self.result = result
+        self.health = health
+        self._render = render
+        self._lock = threading.Lock()
+        self._rendered: Rendered | None = None
+
+    @property
+    def rendered(self) -> Rendered:
+        """The page; rendered once, by whichever thread asks first. Raises ValueError for rows that the contract forbids."""
+        with self._lock:
+            if self._rendered is None:
+                self._rendered = self._render()
+            return self._rendered
 
 
 class Collector:
@@ -96,6 +106,7 @@ class Collector:
         self._limits = Limits(keep=round(departed_keep * NS), gap=round(max(5.0, 5 * tick) * NS))
         self._state = State()
         self._writer = Writer()
+        self._writing = threading.Lock()
         self._ticks = Histogram(TICK_DURATION.buckets)
         self._reads = Histogram(SOURCE_READ_DURATION.buckets)
         self._cgroup = SourceHealth(name="cgroup", up=False, last_success=None, durations=self._reads.distribution())
@@ -134,10 +145,14 @@ class Collector:
             ticks=self._ticks.distribution(),
             sources=health,
         )
-        foreign = () if self._self_metrics is None else self._self_metrics.read()
-        rendered = self._writer.render(families(result.snapshot, result.verdicts, result.state.ledger, own), foreign)
         self._ticks.observe(self._clock.monotonic() - started)
-        return Tick(result=result, rendered=rendered, health=health)
+        return Tick(result, health, lambda: self._render(result, own))
+
+    def _render(self, result: Result, own: Own) -> Rendered:
+        """Render a page, in the collecting thread ahead of a scrape or in a serving thread: one at a time."""
+        rows = families(result.snapshot, result.verdicts, result.state.ledger, own)
+        with self._writing:
+            return self._writer.render(rows, () if self._self_metrics is None else self._self_metrics.read())
 
     def _evidence(self, now: float) -> Evidence:
         watched = [source for source in (self._kubelet, self._pods, self._driver) if source is not None]

@@ -313,7 +313,9 @@ class Relation(StrEnum):
     ROGUE = "rogue"  # of a pod that holds no partition on it
     ALLOWED = "allowed"  # on the allow-list
     HOST = "host"  # of no pod
-    UNKNOWN = "unknown"  # not in procfs: exited since, or of another pid namespace
+    UNKNOWN = (
+        "unknown"  # not in procfs (exited since, or of another pid namespace), or of a pod that is not in the store
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ def _mig(partition: Partition) -> Promise:
     kept = _Kept(PromiseClass.ISOLATED, Enforcer.HARDWARE, partition.profile_source)
     profile = named_profile(partition)
     return Promise(
-        compute=kept.promised(profile_share(partition)),
+        compute=kept.promised(_share(profile, partition)),
         memory=kept.promised(_NOT_READ if profile is None else float(profile.memory_bytes)),
     )
 
@@ -94,7 +94,10 @@ def named_profile(partition: Partition) -> Profile | None:
 
 def profile_share(partition: Partition) -> Reading:
     """SMs of the promised profile over those of the full-board profile, both from the driver's catalogue."""
-    profile = named_profile(partition)
+    return _share(named_profile(partition), partition)
+
+
+def _share(profile: Profile | None, partition: Partition) -> Reading:
     if profile is None or partition.gpu is None:
         return Missing(Reason.UNSUPPORTED)
     of_gpu = partition.gpu.sm_count

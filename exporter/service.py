@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -39,6 +41,10 @@ def page(tick: Tick, wall: float) -> Page:
 def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int:
     """Run until SIGTERM or SIGINT. Raises ConfigError before anything is served."""
     stop = _stop_on_signals()
+    # A scrape waits for the collecting thread to let go of the interpreter: half a millisecond instead of five.
+    sys.setswitchinterval(0.0005)
+    # Nearly all that a tick makes dies with the next one, by reference count: looking for cycles seldom is enough.
+    gc.set_threshold(50_000, 20, 100)
     logs.setup(settings.log, stderr)
     clock = Clock()
     publisher = Publisher()

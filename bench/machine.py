@@ -1,0 +1,37 @@
+"""Which machine and which program the figures are of."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+
+def line() -> str:
+    """One line: CPU model, cores, Python, the peer's version, the commit."""
+    return (
+        f"{_cpu()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; Python {platform.python_version()};"
+        f" nvitop-exporter {version('nvitop-exporter')}, prometheus-client {version('prometheus-client')};"
+        f" commit {_commit()}"
+    )
+
+
+def _cpu() -> str:
+    for fact in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = fact.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _commit() -> str:
+    root = Path(__file__).parents[1]
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,42 @@
+"""Pages in a row: whatever a writer takes over from the page before, the page reads as if it were written anew."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter import catalogue as c
+from exporter.exposition import Distribution, Family, Writer, distributions, family
+
+KEYS = st.sampled_from(["a", "b c", 'd" 1.0', "e\n"])
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: number + 0.0)  # -0.0 equals 0.0
+GAUGES = st.dictionaries(KEYS, NUMBERS, max_size=4)
+COUNTS = st.dictionaries(KEYS, st.integers(0, 3), max_size=4)
+
+
+def page(gauges: dict[str, float], counts: dict[str, int]) -> list[Family]:
+    return [
+        family(c.DEVICE_POWER, [(c.GpuKey(gpu), value) for gpu, value in gauges.items()]),
+        distributions(
+            c.SOURCE_READ_DURATION,
+            [(c.SourceKey(name), Distribution((0.5,), (n, n + 1), float(n))) for name, n in counts.items()],
+        ),
+    ]
+
+
+@given(st.lists(st.tuples(GAUGES, COUNTS), max_size=6))
+def test_a_page_after_others_is_the_page_that_a_new_writer_makes(pages: list[tuple[dict[str, float], dict[str, int]]]):
+    writer = Writer()
+    for gauges, counts in pages:
+        assert writer.render(page(gauges, counts)) == Writer().render(page(gauges, counts))
+
+
+@pytest.mark.parametrize("fault", [[("a", 1.0), ("a", 1.0)], [("a", float("nan"))], [("b", 1.0), ("a", float("inf"))]])
+def test_a_page_after_one_that_was_refused_is_whole(fault: list[tuple[str, float]]):
+    writer = Writer()
+    good = page({"a": 1.0, "z": 2.0}, {})
+    writer.render(good)
+    with pytest.raises(ValueError, match="gpu_device_power_watts"):
+        writer.render([family(c.DEVICE_POWER, [(c.GpuKey(gpu), value) for gpu, value in fault])])
+    assert writer.render(good) == Writer().render(good)
