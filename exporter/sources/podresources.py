@@ -11,34 +11,25 @@ Facts: kubernetes/kubernetes pkg/kubelet/apis/podresources (server_v1.go, grpc/r
 
 from __future__ import annotations
 
-import os
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError
 
 from exporter import ids
 from exporter.errors import SourceError
 from exporter.model import Allocation, Allocations, Missing, Reason
 from exporter.sources import podresources_pb2 as pb
-
-if TYPE_CHECKING:
-    import grpc
+from exporter.sources.grpc_answer import Code, GrpcError
+from exporter.sources.grpc_unary import UnaryChannel
 
 _SERVICE = "/v1.PodResourcesLister"
 
 _MAX_ANSWER = 16 * 1024 * 1024
 """Bytes. gRPC's default of 4 MiB is too small for a big node with the static CPU policy (NVIDIA/dcgm-exporter#509)."""
-
-_OPTIONS = (
-    ("grpc.max_receive_message_length", _MAX_ANSWER),
-    # A unix socket's path is no host name, and the kubelet's server would see it percent-encoded in `:authority`.
-    ("grpc.default_authority", "localhost"),
-    # The process-wide pool would hand a new channel the old channel's connection with its back-off.
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_retries", 0),
-)
 
 _ALLOCATABLE_GOOD_FOR = 120.0
 """Seconds. A refused GetAllocatableResources does not unsay the last answer at once: replica counts hang on it."""
@@ -58,7 +49,7 @@ class PodResources:
         self._socket = socket
         self._deadline = deadline
         self._allocatable_every = allocatable_every
-        self._channel = _open(socket)
+        self._channel = UnaryChannel(socket, max_receive=_MAX_ANSWER)
         self._serial = 0
         self._offered: tuple[tuple[str, ids.DeviceId], ...] | None = None
         self._offered_at = 0.0
@@ -98,62 +89,38 @@ class PodResources:
         response: type[_Response],
         timeout: float,
     ) -> _Response:
-        """Call one method; after a failure the next call has a channel of its own.
-
-        gRPC re-tries a lost connection with a back-off of up to two minutes; a restarted kubelet must be found sooner.
-        """
-        import grpc  # noqa: PLC0415  # 19 MB that a node without a kubelet need not load
-
-        call: Callable[..., _Response] = self._channel.unary_unary(
-            f"{_SERVICE}/{method}",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=response.FromString,
-        )
+        """Call one method. The service only reads, so that the channel may repeat a call."""
         try:
-            return call(request, timeout=timeout)
-        except grpc.RpcError as error:
-            self._channel.close()
-            self._channel = _open(self._socket)
+            answer = self._channel.call(f"{_SERVICE}/{method}", request.SerializeToString(), timeout)
+            return response.FromString(answer)
+        except GrpcError as error:
             raise self._translated(error, method, timeout) from error
+        except DecodeError as error:
+            message = f"kubelet, {method} on {self._socket}: the answer is no {response.__name__}: {error}"
+            raise SourceError(message) from error
 
-    def _translated(self, error: grpc.RpcError, method: str, timeout: float) -> SourceError:
-        code, details = _status(error)
-        if code == "UNAVAILABLE":
+    def _translated(self, error: GrpcError, method: str, timeout: float) -> SourceError:
+        details = error.message.partition("\n")[0].strip()
+        if error.code is Code.UNAVAILABLE:
             return _unavailable(self._socket, details)
-        message, reason = _refusal(code, details, timeout)
+        message, reason = _refusal(error.code, details, timeout)
         return SourceError(f"kubelet, {method} on {self._socket}: {message}", reason)
 
 
-def _open(socket: str) -> grpc.Channel:
-    """Make a channel; it connects on the first call."""
-    # By default gRPC prints a line of its own form to standard error each time a kubelet goes away.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    import grpc  # noqa: PLC0415  # see _call
-
-    return grpc.insecure_channel(f"unix:{socket}", options=_OPTIONS)
-
-
-def _status(error: grpc.RpcError) -> tuple[str, str]:
-    """Return the status code's name and the first line of its text."""
-    code = getattr(error, "code", lambda: None)()
-    details = getattr(error, "details", lambda: None)() or ""
-    return getattr(code, "name", "UNKNOWN"), details.partition("\n")[0].strip()
-
-
-def _refusal(code: str, details: str, timeout: float) -> tuple[str, Reason]:
+def _refusal(code: Code, details: str, timeout: float) -> tuple[str, Reason]:
     """Say what an answer that is an error means, and which reason it gives to what hangs on it."""
-    if code == "DEADLINE_EXCEEDED":
+    if code is Code.DEADLINE_EXCEEDED:
         return f"no answer within {timeout:g} s; is the kubelet overloaded?", Reason.TIMEOUT
-    if code == "UNIMPLEMENTED":
+    if code is Code.UNIMPLEMENTED:
         return "this kubelet does not serve it (v1 needs Kubernetes 1.20 or newer)", Reason.UNSUPPORTED
-    if code == "PERMISSION_DENIED":
+    if code is Code.PERMISSION_DENIED:
         return f"refused: {details}", Reason.PERMISSION
-    if code == "RESOURCE_EXHAUSTED" and "larger than max" in details.lower():
+    if code is Code.RESOURCE_EXHAUSTED and "larger than max" in details.lower():
         return f"the answer is larger than {_MAX_ANSWER >> 20} MiB ({details}); please report this", Reason.ERROR
-    if code == "RESOURCE_EXHAUSTED":
+    if code is Code.RESOURCE_EXHAUSTED:
         # 100 calls a second, burst 10, for all clients of the socket together (DefaultQPS, DefaultBurstTokens).
         return f"rate limited ({details}); another client of the socket asks too often", Reason.ERROR
-    return f"{code}: {details or 'no details'}", Reason.ERROR
+    return f"{code.name}: {details or 'no details'}", Reason.ERROR
 
 
 def _unavailable(socket: str, details: str) -> SourceError:

@@ -16,6 +16,7 @@ import pytest
 from exporter.errors import SourceError
 from exporter.ids import GpuId
 from exporter.model import Allocation, Reason
+from exporter.sources.grpc_answer import GrpcError
 from exporter.sources.podresources import PodResources
 from tests.fakes.kubelet import RATE_LIMITED, FakeKubelet
 
@@ -59,7 +60,7 @@ def test_a_refusal_is_one_line_that_names_the_socket(
     assert says in line
     assert str(kubelet.socket) in line
     assert "\n" not in line
-    assert isinstance(caught.value.__cause__, grpc.RpcError)
+    assert isinstance(caught.value.__cause__, GrpcError)
 
 
 def test_an_answer_of_six_mebibytes_is_read(kubelet: FakeKubelet, source: PodResources) -> None:
