@@ -9,26 +9,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exporter.model import Missing, Partition, Reading
+from exporter.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one partition of the GPU was promised and used in the interval, as shares of the GPU; None is unknown."""
+    """What one partition of the GPU was promised, used and is short of in the interval, as shares of the GPU.
+
+    None is unknown. `missing` is what it was entitled to and did not get.
+    """
 
     promised: float | None
     used: float | None
+    missing: float = 0.0
 
 
-def holding_of(partition: Partition) -> Holding:
-    """Read the two shares off a partition; in doubt its use is unknown."""
-    compute = partition.promise.compute
-    promised = None if compute is None else _known(compute.amount)
-    used = None if partition.doubt is not None else _known(partition.used_compute)
-    return Holding(promised, used)
+def holding_of(partition: Partition, compute: Verdict | None) -> Holding:
+    """Read the shares off a partition and its compute verdict; in doubt, or out of all bounds, its use is unknown."""
+    promise = partition.promise.compute
+    promised = None if promise is None else _known(promise.amount)
+    used = None if partition.doubt is not None else _believable(partition.used_compute)
+    if compute is None or used is None or compute.outcome is not Outcome.BROKEN:
+        return Holding(promised, used)
+    return Holding(promised, used, max(0.0, (_known(compute.entitled) or 0.0) - used))
+
+
+_ROUNDING = 0.05
+"""A share a little below 0 or above 1 is a rounded one."""
+
+
+def _believable(reading: Reading) -> float | None:
+    if isinstance(reading, Missing) or not -_ROUNDING <= reading <= 1 + _ROUNDING:
+        return None
+    return max(0.0, reading)
 
 
 def _known(reading: Reading) -> float | None:
-    return None if isinstance(reading, Missing) else max(0.0, reading)
+    """A share of one GPU; nobody can be promised more than all of it."""
+    return None if isinstance(reading, Missing) else min(1.0, max(0.0, reading))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +65,12 @@ def split_time(holdings: Sequence[Holding], interval: int, *, visible: bool) -> 
     """Divide `interval` nanoseconds of a GPU. `visible` is False when the driver did not answer: all of it is blind.
 
     Use beyond what the clock allows (rounded samples may sum to a little over 1) is scaled down. What a partition whose
-    use is unknown was promised is blind. `switching` needs to know who wanted time and stays 0 in this version.
+    use is unknown was promised is blind. What somebody was entitled to, and nobody used, is `switching`; what was
+    promised and not wanted is `idle_held`.
     """
     if not visible:
         return Split(0, 0, 0, 0, 0, interval)
-    delivered = borrowed = idle = unseen = 0.0
+    delivered = borrowed = idle = missing = unseen = 0.0
     for holding in holdings:
         promised = holding.promised or 0.0
         if holding.used is None:
@@ -59,14 +78,17 @@ def split_time(holdings: Sequence[Holding], interval: int, *, visible: bool) -> 
             continue
         delivered += min(holding.used, promised)
         borrowed += max(0.0, holding.used - promised)
-        idle += max(0.0, promised - holding.used)
+        short = min(holding.missing, max(0.0, promised - holding.used))
+        missing += short
+        idle += max(0.0, promised - holding.used) - short
     scale = 1 / max(1.0, delivered + borrowed)
     delivered, borrowed = delivered * scale, borrowed * scale
     rest = max(0.0, 1 - delivered - borrowed)
     unseen = min(unseen, rest)
-    idle = min(idle, rest - unseen)
-    parts = apportion(interval, (delivered, borrowed, idle, max(0.0, rest - unseen - idle), unseen))
-    return Split(parts[0], parts[1], parts[2], parts[3], 0, parts[4])
+    missing = min(missing, rest - unseen)
+    idle = min(idle, rest - unseen - missing)
+    unsold = max(0.0, rest - unseen - missing - idle)
+    return Split(*apportion(interval, (delivered, borrowed, idle, unsold, missing, unseen)))
 
 
 def apportion(whole: int, weights: Sequence[float]) -> list[int]:

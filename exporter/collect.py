@@ -10,12 +10,12 @@ import logging
 import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from exporter import __version__
-from exporter.catalogue import SOURCE_READ_DURATION, TICK_DURATION
+from exporter.catalogue import CHECKS, SOURCE_READ_DURATION, TICK_DURATION
 from exporter.errors import SourceError
 from exporter.exposition import Rendered, Writer
 from exporter.join import Evidence
@@ -26,7 +26,7 @@ from exporter.model import Allocations, DriverReading, Missing, Pods, ProcessTab
 from exporter.pipeline import Result, State, step
 from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics
-from exporter.sources.base import Driver, Kubelet, PodSource, ProcessSource
+from exporter.sources.base import DemandSource, Driver, Kubelet, PodSource, ProcessSource
 from exporter.watched import Histogram, Terms, Watched
 
 T = TypeVar("T")
@@ -59,6 +59,7 @@ class Sources:
     kubelet: Kubelet | None
     pods: PodSource | None
     processes: ProcessSource
+    demand: DemandSource | None = None
 
 
 class Tick:
@@ -112,6 +113,7 @@ class Collector:
         self._cgroup = SourceHealth(name="cgroup", up=False, last_success=None, durations=self._reads.distribution())
         self._self_metrics = self_metrics
         self._late_events: tuple[Xid, ...] = ()
+        self._problems: frozenset[str] = frozenset()
         self._gpm: bool | Missing = Missing(Reason.UNSUPPORTED)  # as last told: boards without it have no such source
         self._started = self._clock.monotonic()
         terms = Terms(period=0.0, deadline=deadline, good_for=deadline)
@@ -144,6 +146,7 @@ class Collector:
             python=platform.python_version(),
             ticks=self._ticks.distribution(),
             sources=health,
+            untrusted={check: result.state.judged.trust.refused.get(check, 0) for check in CHECKS},
         )
         self._ticks.observe(self._clock.monotonic() - started)
         return Tick(result, health, lambda: self._render(result, own))
@@ -173,7 +176,20 @@ class Collector:
             pods=pods,
             processes=self._processes(driver),
             allocations_stale=stale,
+            declared=self._declared(pods, now),
         )
+
+    def _declared(self, pods: Pods | Missing, now: float) -> Mapping[tuple[str, str], bool | Missing]:
+        """What the holders of partitions say of their demand."""
+        if self._sources.demand is None or isinstance(pods, Missing):
+            return {}
+        holders = {(key.namespace, key.pod) for key in self._state.memory.leases.by_key}
+        declared = self._sources.demand.read(pods, holders, now)
+        problems = frozenset(self._sources.demand.problems())
+        for problem in sorted(problems - self._problems):
+            log(_LOG, logging.WARNING, "declared demand cannot be read", problem=problem)
+        self._problems = problems
+        return declared
 
     def _read_driver(self, now: float) -> DriverReading | Missing:
         new: DriverReading | None = self._driver.collect(self._deadline, self._clock.wall())
@@ -259,3 +275,5 @@ class Collector:
             self._kubelet.close(self._sources.kubelet.close, 1.0)
         if self._pods is not None and self._sources.pods is not None:
             self._pods.close(self._sources.pods.close, 1.0)
+        if self._sources.demand is not None:
+            self._sources.demand.close()

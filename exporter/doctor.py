@@ -39,10 +39,10 @@ _WITHOUT = {
     "cgroup": "processes cannot be placed: shared devices are blind",
 }
 _MODES = {
-    Sharing.EXCLUSIVE: "availability, conformance",
-    Sharing.MIG: "availability, conformance (profile, SMs, memory)",
-    Sharing.TIME_SLICING: "availability, conformance (more holders than replicas); nobody enforces the share",
-    Sharing.MPS: "availability; the daemon's limits are not read back, so conformance is blind",
+    Sharing.EXCLUSIVE: "all five guarantees",
+    Sharing.MIG: "all five guarantees; compute where GPM shows activity inside instances (Hopper and newer)",
+    Sharing.TIME_SLICING: "all but memory, which is not promised; what a tenant wanted is inferred unless it declares it",
+    Sharing.MPS: "availability, memory, isolation; the daemon's limits and shares of SM time are not seen",
 }
 
 

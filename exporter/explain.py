@@ -5,8 +5,10 @@ Pure text, for terminal screens. The words name the reading that decided, so tha
 
 from __future__ import annotations
 
-from exporter.guarantees import Cause, Guarantee, Outcome, Verdict
+from collections.abc import Mapping
+
 from exporter.model import Missing, Partition, PromiseClass, Promised, Reason, Sharing
+from exporter.verdict import Cause, Guarantee, Outcome, Verdict
 
 _GIB = 1024**3
 
@@ -61,28 +63,39 @@ def verdict_words(partition: Partition, guarantee: Guarantee, verdict: Verdict) 
 
 
 def _broken(partition: Partition, cause: Cause, lost: float) -> str:
-    device = partition.key.device
-    match cause:
-        case Cause.DEVICE_LOST:
-            return f"{device} has fallen off the bus or needs a reset: the driver answers GPU_IS_LOST."
-        case Cause.DEVICE_MISSING:
-            return f"The kubelet gave out {device}; the driver does not list it."
-        case Cause.MIG_RECONFIGURED:
-            return (
-                f"The MIG layout was changed under the pod: its {partition.promised_profile or 'device'} {device} "
-                "is no longer there, while the kubelet still says that the pod holds it."
-            )
-        case Cause.XID:
-            return "A fatal XID was reported for the device in the last minute."
-        case Cause.ECC:
-            return "An uncorrectable memory error was counted in the last minute."
-        case Cause.WRONG_PROFILE:
-            attached = partition.device.profile if partition.device is not None else "?"
-            return f"{partition.promised_profile} was promised and {attached} is attached: {percent(lost)} is missing."
-        case Cause.OVERSUBSCRIBED:
-            return f"{partition.holders} slots of {device} are held, {_count(partition)} are offered."
-        case Cause.UNENFORCED:
-            return "The limit that was promised is not set."
+    return _CAUSES[cause].format(
+        device=partition.key.device,
+        promised=partition.promised_profile or "device",
+        attached="?" if partition.device is None else partition.device.profile,
+        lost=percent(lost),
+        held=partition.holders,
+        offered=_count(partition),
+    )
+
+
+_CAUSES: Mapping[Cause, str] = {
+    Cause.DEVICE_LOST: "{device} has fallen off the bus or needs a reset: the driver answers GPU_IS_LOST.",
+    Cause.DEVICE_MISSING: "The kubelet gave out {device}; the driver does not list it.",
+    Cause.MIG_RECONFIGURED: (
+        "The MIG layout was changed under the pod: its {promised} {device} is no longer there, "
+        "while the kubelet still says that the pod holds it."
+    ),
+    Cause.XID: "A fatal XID was reported for the device in the last minute.",
+    Cause.ECC: "An uncorrectable memory error was counted in the last minute.",
+    Cause.WRONG_PROFILE: "{promised} was promised and {attached} is attached: {lost} is missing.",
+    Cause.OVERSUBSCRIBED: "{held} slots of {device} are held, {offered} are offered.",
+    Cause.UNENFORCED: "The limit that was promised is not set.",
+    Cause.NEIGHBOUR: "Neighbours on the device take {lost} of it, in excess of their own promises.",
+    Cause.HOST_PROCESS: "A process of the host, of no pod, is on the device: {lost} is lost.",
+    Cause.ROGUE_POD: "A pod that holds no part of the device runs on it.",
+    Cause.NEIGHBOUR_OVERRUN: "A neighbour holds more memory than it was promised.",
+    Cause.RESERVED: "The driver keeps {lost} of what was promised for itself.",
+    Cause.POWER_CAP: "The board's power limit holds the clocks down: {lost} is lost.",
+    Cause.THERMAL: "The GPU is too hot and slows its clocks: {lost} is lost.",
+    Cause.HW_SLOWDOWN: "The hardware slows the clocks: {lost} is lost.",
+    Cause.SWITCHING: "Nobody used {lost} of what it wanted: switching between processes, and gaps.",
+    Cause.UNKNOWN: "{lost} is missing and no reading says why.",
+}
 
 
 def _count(partition: Partition) -> str:
@@ -99,7 +112,10 @@ _REASONS = {
     Reason.AMBIGUOUS: "two sources differ, and it may be a race",
     Reason.DEVICE_LOST: "the device is not there",
     Reason.HOST_PID: "processes are of another pid namespace",
-    Reason.NOT_JUDGED: "this version does not judge it yet",
+    Reason.CONTRADICTION: "readings contradict each other",
+    Reason.DEMAND_UNKNOWN: "whether it wanted more is not known",
+    Reason.MODEL_NOT_APPLICABLE: "in this mode nobody can tell a tenant's share of SM time",
+    Reason.NOT_CONFIGURED: "the source that would tell is switched off",
 }
 
 MODES = {

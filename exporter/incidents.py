@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from exporter.catalogue import PartitionKey
 from exporter.explain import promise_words, verdict_words
-from exporter.guarantees import Guarantee, Outcome, Verdict
 from exporter.pipeline import Result
+from exporter.verdict import Guarantee, Outcome, Verdict
 
 HOLD = 5.0
 """Seconds for which a guarantee must be broken before the demo's alert fires."""

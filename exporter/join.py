@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.consumers import consumers_of, index_pods
 from exporter.leases import Lease, Leases, hold, holders_of, replicas_offered, slots_held
@@ -50,6 +50,15 @@ class Evidence:
     pods: Pods | Missing
     processes: ProcessTable | Missing
     allocations_stale: bool = False
+    declared: Mapping[tuple[str, str], bool | Missing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A finding that may be a race: in how many joins in a row it was made, and the kubelet's answer at the first."""
+
+    joins: int
+    serial: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class Memory:
 
     seen: Seen = field(default_factory=Seen)
     leases: Leases = field(default_factory=Leases)
-    suspected: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    suspected: Mapping[tuple[str, str], Suspicion] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,14 +83,16 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
     holders = holders_of(holding.leases)
     consumers = _consumers(evidence, here, holders, policy)
     findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers)
-    suspected = {finding: memory.suspected.get(finding, 0) + 1 for finding in findings}
+    suspected = _suspected(findings, memory.suspected, evidence)
+    confirmed = _confirmed(suspected, evidence, policy)
+    consumers = {uuid: _settled(uuid, found, confirmed) for uuid, found in consumers.items()}
     held = slots_held(holding.leases)
     joined = _Joined(
         evidence=evidence,
         here=here,
         labels=labels,
         consumers=consumers,
-        confirmed=frozenset(finding for finding, joins in suspected.items() if joins >= policy.hold_joins),
+        confirmed=confirmed,
         offered=replicas_offered(evidence.allocations, here),
         held=held,
         crowded=crowded_instances(here, held),
@@ -98,8 +109,36 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         orphans=_orphans(joined),
         events=() if isinstance(evidence.driver, Missing) else evidence.driver.events,
         doubt=here.doubt,
+        declared=evidence.declared,
     )
     return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels)
+
+
+def _suspected(
+    findings: frozenset[tuple[str, str]], before: Mapping[tuple[str, str], Suspicion], evidence: Evidence
+) -> dict[tuple[str, str], Suspicion]:
+    new = Suspicion(0, _serial(evidence))
+    known = ((finding, before.get(finding, new)) for finding in findings)
+    return {finding: Suspicion(last.joins + 1, last.serial) for finding, last in known}
+
+
+def _confirmed(
+    suspected: Mapping[tuple[str, str], Suspicion], evidence: Evidence, policy: Policy
+) -> frozenset[tuple[str, str]]:
+    """Findings that are no race any more. A pod that starts works before the kubelet is asked the next time.
+
+    So a rogue is one only when an answer of the kubelet that is newer than the finding does not list it either.
+    """
+    serial = _serial(evidence)
+    return frozenset(
+        finding
+        for finding, suspicion in suspected.items()
+        if suspicion.joins >= policy.hold_joins and (finding[0] != _ROGUE or serial > suspicion.serial)
+    )
+
+
+def _serial(evidence: Evidence) -> int:
+    return 0 if isinstance(evidence.allocations, Missing) else evidence.allocations.serial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +189,9 @@ def _gone(here: World, leases: Leases) -> frozenset[tuple[str, str]]:
     )
 
 
+_ROGUE = "rogue_process"
 _STRANGE = {
-    Relation.ROGUE: "rogue_process",
+    Relation.ROGUE: _ROGUE,
     Relation.HOST: "host_process",
     Relation.UNKNOWN: "unknown_process",
 }
@@ -159,12 +199,25 @@ _STRANGE = {
 
 def _strangers(consumers: Mapping[DeviceUuid, tuple[Consumer, ...] | Missing]) -> frozenset[tuple[str, str]]:
     return frozenset(
-        (_STRANGE[consumer.relation], f"{uuid} {consumer.process.pid}")
+        _stranger(uuid, consumer)
         for uuid, found in consumers.items()
         if not isinstance(found, Missing)
         for consumer in found
         if consumer.relation in _STRANGE
     )
+
+
+def _settled(
+    uuid: DeviceUuid, found: tuple[Consumer, ...] | Missing, confirmed: frozenset[tuple[str, str]]
+) -> tuple[Consumer, ...] | Missing:
+    """Mark the strangers that this join is the first to see."""
+    if isinstance(found, Missing) or not any(consumer.relation in _STRANGE for consumer in found):
+        return found
+    return tuple(replace(c, settled=c.relation not in _STRANGE or _stranger(uuid, c) in confirmed) for c in found)
+
+
+def _stranger(uuid: DeviceUuid, consumer: Consumer) -> tuple[str, str]:
+    return _STRANGE[consumer.relation], f"{uuid} {consumer.process.pid}"
 
 
 def _orphans(joined: _Joined) -> dict[str, int]:

@@ -11,13 +11,16 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.accounting import Holding, Split, holding_of, split_energy, split_time
+from exporter.accounting import Holding, Split, apportion, holding_of, split_energy, split_time
+from exporter.availability import device_of_event
 from exporter.catalogue import PartitionKey, XidKey
-from exporter.guarantees import Guarantee, Outcome, Verdict, Verdicts, device_of_event
 from exporter.model import Device, GpuState, GpuUuid, Missing, Partition, Reason, Snapshot, Throttle
+from exporter.verdict import Cause, Guarantee, Neighbour, Outcome, Verdict, Verdicts, blind
 
 NS = 1_000_000_000
 _UJ = 1_000_000
+_ABSURD_JOULES = 1e15
+"""A kilowatt takes 30,000 years to this; the counter is a 64-bit number of millijoules and can be garbage above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,8 @@ class Account:
 
     pod_uid: str
     outcomes: Mapping[tuple[Guarantee, Outcome], int] = field(default_factory=dict)
-    lost: Mapping[tuple[Guarantee, str], int] = field(default_factory=dict)
+    lost: Mapping[tuple[Guarantee, Cause], int] = field(default_factory=dict)
+    to_neighbour: Mapping[tuple[Guarantee, Neighbour], int] = field(default_factory=dict)
     blind: Mapping[tuple[Guarantee, Reason], int] = field(default_factory=dict)
     promised: int = 0
     delivered: int = 0
@@ -81,7 +85,7 @@ def advance(ledger: Ledger, snapshot: Snapshot, verdicts: Verdicts, limits: Limi
     energy: dict[PartitionKey, int] = {}
     for state in snapshot.gpus:
         partitions = by_gpu[state.gpu.uuid]
-        holdings = [holding_of(partition) for partition in partitions]
+        holdings = [holding_of(p, verdicts[p.key].get(Guarantee.COMPUTE)) for p in partitions]
         gpus[state.gpu.uuid], parts = _gpu(
             ledger.gpus.get(state.gpu.uuid),
             state,
@@ -116,30 +120,53 @@ def _account(
     if before is None or before.gone_at is not None or (uid and before.pod_uid and uid != before.pod_uid):
         born = {(guarantee, outcome): 0 for guarantee in verdicts for outcome in Outcome}
         return Account(pod_uid=uid, outcomes=born)
-    outcomes, lost, blind = dict(before.outcomes), dict(before.lost), dict(before.blind)
+    counts = _Counts(dict(before.outcomes), dict(before.lost), dict(before.to_neighbour), dict(before.blind))
     for guarantee, verdict in verdicts.items():
-        if (guarantee, Outcome.KEPT) not in outcomes:
-            outcomes |= {(guarantee, outcome): 0 for outcome in Outcome}
-            continue
-        if not observed or verdict.outcome is Outcome.BLIND:
-            reason = Reason.STALE if not observed or verdict.reason is None else verdict.reason
-            outcomes[guarantee, Outcome.BLIND] += interval
-            blind[guarantee, reason] = blind.get((guarantee, reason), 0) + interval
-            continue
-        outcomes[guarantee, verdict.outcome] += interval
-        for cause, fraction in verdict.loss.items():
-            lost[guarantee, cause] = lost.get((guarantee, cause), 0) + round(fraction * interval)
-    promised, delivered, borrowed = _shares(holding_of(partition), interval) if observed else (0, 0, 0)
+        counts.spend(guarantee, verdict if observed else _UNSEEN, interval)
+    promised, delivered, borrowed = _shares(holding_of(partition, None), interval) if observed else (0, 0, 0)
     return Account(
         pod_uid=uid or before.pod_uid,
-        outcomes=outcomes,
-        lost=lost,
-        blind=blind,
+        outcomes=counts.outcomes,
+        lost=counts.lost,
+        to_neighbour=counts.to_neighbour,
+        blind=counts.blind,
         promised=before.promised + promised,
         delivered=before.delivered + delivered,
         borrowed=before.borrowed + borrowed,
         energy=before.energy + energy.get(partition.key, 0),
     )
+
+
+_UNSEEN = blind(Reason.STALE)
+
+
+@dataclass(slots=True)
+class _Counts:
+    """One account's counters while a tick is added to them."""
+
+    outcomes: dict[tuple[Guarantee, Outcome], int]
+    lost: dict[tuple[Guarantee, Cause], int]
+    to_neighbour: dict[tuple[Guarantee, Neighbour], int]
+    blind: dict[tuple[Guarantee, Reason], int]
+
+    def spend(self, guarantee: Guarantee, verdict: Verdict, interval: int) -> None:
+        """Add an interval (nanoseconds) under a verdict; a guarantee that is new here is born at zero."""
+        if (guarantee, Outcome.KEPT) not in self.outcomes:
+            self.outcomes |= {(guarantee, outcome): 0 for outcome in Outcome}
+            return
+        self.outcomes[guarantee, verdict.outcome] += interval
+        if verdict.outcome is Outcome.BLIND:
+            reason = Reason.ERROR if verdict.reason is None else verdict.reason
+            self.blind[guarantee, reason] = self.blind.get((guarantee, reason), 0) + interval
+        for cause, fraction in verdict.loss.items():
+            part = round(fraction * interval)
+            self.lost[guarantee, cause] = self.lost.get((guarantee, cause), 0) + part
+            if cause is Cause.NEIGHBOUR:
+                self._blame(guarantee, verdict.neighbours, part)
+
+    def _blame(self, guarantee: Guarantee, neighbours: Mapping[Neighbour, float], lost: int) -> None:
+        for who, part in zip(neighbours, apportion(lost, tuple(neighbours.values())), strict=True):
+            self.to_neighbour[guarantee, who] = self.to_neighbour.get((guarantee, who), 0) + part
 
 
 def _shares(holding: Holding, interval: int) -> tuple[int, int, int]:
@@ -193,7 +220,7 @@ def _energy(
     """Attribute the energy since the last reading; what the board draws at the least is its idle part."""
     nothing = (0,) * len(holdings)
     counter = state.use.energy_joules
-    if isinstance(counter, Missing):
+    if isinstance(counter, Missing) or not 0 <= counter < _ABSURD_JOULES:
         return account.energy_mark, account.idle_watts, nothing
     mark = round(counter * _UJ)
     if account.energy_mark is None or mark < account.energy_mark or interval == 0:
@@ -214,10 +241,12 @@ def _activity(state: GpuState, devices: list[Device]) -> float | None:
         active = device.use.sm_active if device.kind == "mig" else _first(device)
         if isinstance(active, Missing) or isinstance(device.sm_count, Missing) or isinstance(of_gpu, Missing):
             continue
+        if of_gpu <= 0:
+            continue
         if device.kind == "gpu" and state.gpu.mig_current is True:
             continue  # its instances are counted
         total, measured = total + active * device.sm_count / of_gpu, True
-    return total if measured else None
+    return min(1.0, max(0.0, total)) if measured else None
 
 
 def _first(device: Device) -> float | Missing:

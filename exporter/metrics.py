@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from exporter import catalogue as c
 from exporter.exposition import Distribution, Family, distributions, family
-from exporter.guarantees import Verdicts
 from exporter.ledger import NS, Account, Ledger
 from exporter.model import Device, GpuState, Missing, Partition, Reading, Snapshot, Throttle
+from exporter.verdict import Guarantee, Verdicts
 
 _UJ = 1_000_000
 
@@ -42,10 +42,9 @@ class Own:
 
 def families(snapshot: Snapshot, verdicts: Verdicts, ledger: Ledger, own: Own) -> Iterator[Family]:
     """Yield every family of the contract with its rows, in the order of the catalogue."""
-    del verdicts  # this version's verdicts reach the page through the ledger alone
     yield from _devices(snapshot)
     yield from _gpus(snapshot, ledger)
-    yield from _partitions(snapshot)
+    yield from _partitions(snapshot, verdicts)
     yield from _accounts(ledger)
     yield from _gpu_accounts(ledger)
     yield from _own(snapshot, own)
@@ -113,7 +112,7 @@ def _throttled(state: GpuState, ledger: Ledger) -> list[tuple[c.ThrottleKey, flo
     return [(c.ThrottleKey(state.gpu.uuid, reason), account.throttled[reason] / NS) for reason in Throttle]
 
 
-def _partitions(snapshot: Snapshot) -> Iterator[Family]:
+def _partitions(snapshot: Snapshot, verdicts: Verdicts) -> Iterator[Family]:
     partitions = snapshot.partitions
     yield family(c.PARTITION_INFO, [(_partition_info(p, snapshot.node), 1.0) for p in partitions])
     yield family(c.PROMISE_INFO, [(key, 1.0) for p in partitions for key in _promise_info(p)])
@@ -121,6 +120,11 @@ def _partitions(snapshot: Snapshot) -> Iterator[Family]:
     memories = [(p.key, p.promise.memory.amount) for p in partitions if p.promise.memory is not None]
     yield family(c.PROMISED_COMPUTE, _present(computes))
     yield family(c.PROMISED_MEMORY, _present(memories))
+    compute = [(p.key, v) for p in partitions if (v := verdicts[p.key].get(Guarantee.COMPUTE)) is not None]
+    yield family(c.ENTITLED_COMPUTE, _present((key, verdict.entitled) for key, verdict in compute))
+    yield family(c.DELIVERED_COMPUTE, _present((key, verdict.delivered) for key, verdict in compute))
+    decided = [(c.EvidenceKey(*key, v.evidence), 1.0) for key, v in compute if v.evidence is not None]
+    yield family(c.DEMAND_INFO, decided)
     yield family(c.USED_COMPUTE, _present((p.key, p.used_compute) for p in partitions))
     yield family(c.USED_MEMORY, _present((p.key, p.used_memory_bytes) for p in partitions))
     yield family(c.OBTAINABLE_MEMORY, _present((p.key, p.obtainable_memory_bytes) for p in partitions))
@@ -157,6 +161,14 @@ def _accounts(ledger: Ledger) -> Iterator[Family]:
             (c.CauseKey(*key, guarantee, cause), lost / NS)
             for key, account in accounts.items()
             for (guarantee, cause), lost in account.lost.items()
+        ],
+    )
+    yield family(
+        c.LOST_TO_NEIGHBOUR,
+        [
+            (c.NeighbourKey(*key, guarantee, *who), lost / NS)
+            for key, account in accounts.items()
+            for (guarantee, who), lost in account.to_neighbour.items()
         ],
     )
     yield family(

@@ -35,7 +35,8 @@ class Reason(StrEnum):
     DEVICE_LOST = "device_lost"  # the device has fallen off or needs a reset
     HOST_PID = "host_pid"  # the driver's pids are of another pid namespace than the procfs read
     NOT_CONFIGURED = "not_configured"  # the source is switched off
-    NOT_JUDGED = "not_judged"  # this version does not judge it yet
+    DEMAND_UNKNOWN = "demand_unknown"  # whether the tenant wanted more cannot be told
+    MODEL_NOT_APPLICABLE = "model_not_applicable"  # the model of turns does not hold in this mode
     ERROR = "error"  # the source failed in a way that it did not name
 
 
@@ -230,6 +231,8 @@ class Pod:
     ended_containers: frozenset[str] = frozenset()  # terminated, and not to be restarted
     container_ids: Mapping[str, str] = field(default_factory=dict)  # 64 hex digits → container name
     config_hash: str = ""  # a static pod's cgroup carries this instead of the uid
+    ip: str = ""  # status.podIP; the node's own on the host network
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def terminal(self) -> bool:
@@ -328,6 +331,7 @@ class Consumer:
     holder: PartitionKey | None = None
     namespace: str = ""
     pod: str = ""
+    settled: bool = True  # False for a stranger seen for the first time: it may be a race between sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -465,3 +469,6 @@ class Snapshot:
     orphans: Mapping[str, int]  # kind → how many could not be placed; a kind that cannot be told is not in it
     events: tuple[Xid, ...] = ()
     doubt: Reason | None = None  # why the driver told nothing at this instant
+    declared: Mapping[tuple[str, str], bool | Missing] = field(
+        default_factory=dict
+    )  # (namespace, pod) → work is waiting

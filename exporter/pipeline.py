@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from exporter.guarantees import JudgeMemory, Verdicts, judge
+from exporter.guarantees import JudgeMemory, judge
 from exporter.join import Evidence, Memory, join
 from exporter.ledger import Ledger, Limits, advance
 from exporter.model import Snapshot
 from exporter.policy import Policy
 from exporter.promise import attach
+from exporter.verdict import Verdicts
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from exporter.model import (
     Sharing,
     Snapshot,
 )
-from exporter.policy import Policy
+from exporter.policy import Policy, overridden
 
 _MIB = 1024 * 1024
 _NOT_READ = Missing(Reason.NOT_YET)
@@ -33,7 +33,7 @@ def attach(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """Return the snapshot with every partition's promise in it."""
     return replace(
         snapshot,
-        partitions=tuple(replace(p, promise=promise_of(p, policy)) for p in snapshot.partitions),
+        partitions=tuple(replace(p, promise=overridden(promise_of(p, policy), p, policy)) for p in snapshot.partitions),
     )
 
 
@@ -101,7 +101,9 @@ def _share(profile: Profile | None, partition: Partition) -> Reading:
     if profile is None or partition.gpu is None:
         return Missing(Reason.UNSUPPORTED)
     of_gpu = partition.gpu.sm_count
-    return of_gpu if isinstance(of_gpu, Missing) else profile.sm_count / of_gpu
+    if isinstance(of_gpu, Missing):
+        return of_gpu
+    return profile.sm_count / of_gpu if of_gpu > 0 else Missing(Reason.CONTRADICTION)
 
 
 def _time_slice(partition: Partition, policy: Policy) -> Promise:

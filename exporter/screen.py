@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.explain import MODES, gibibytes, percent, promise_sizes
-from exporter.guarantees import Guarantee, Outcome, Verdict
 from exporter.incidents import Happening, Incident, Story
-from exporter.model import GpuState, Missing, Partition, Reading, Reason
+from exporter.model import GpuState, Missing, Partition, Reading
 from exporter.pipeline import Result
+from exporter.verdict import Guarantee, Outcome, Verdict
 
 _STYLES = {Outcome.KEPT: "green", Outcome.BROKEN: "bold white on red", Outcome.IDLE: "dim", Outcome.BLIND: "yellow"}
 _KINDS = {"broken": "red", "alert": "bold white on red", "resolved": "green"}
@@ -111,13 +111,13 @@ def _guarantees(verdicts: Mapping[Guarantee, Verdict]) -> Text:
     if broken:
         words = ", ".join(f"{guarantee}: {next(iter(verdict.loss), '')}" for guarantee, verdict in broken)
         return Text(f"BROKEN {words}", style=_STYLES[Outcome.BROKEN])
-    judged = {g: v for g, v in verdicts.items() if v.reason is not Reason.NOT_JUDGED}
-    blind = [(g, v) for g, v in judged.items() if v.outcome is Outcome.BLIND]
     line = Text()
-    if len(blind) < len(judged):
+    if any(verdict.outcome is Outcome.KEPT for verdict in verdicts.values()):
         line.append("kept", style=_STYLES[Outcome.KEPT])
-    for guarantee, verdict in blind:
-        line.append(f"{', ' if line else ''}{guarantee} blind: {verdict.reason}", style=_STYLES[Outcome.BLIND])
+    for guarantee, verdict in verdicts.items():
+        if verdict.outcome in {Outcome.BLIND, Outcome.IDLE}:
+            words = "idle" if verdict.reason is None else f"blind: {verdict.reason}"
+            line.append(f"{', ' if line else ''}{guarantee} {words}", style=_STYLES[verdict.outcome])
     return line
 
 

@@ -67,10 +67,18 @@ def _partition(partition: Partition, result: Result) -> Json:
 
 
 def _seconds(account: Account) -> Json:
-    seconds: dict[str, dict[str, float]] = {}
+    """One account's counters in seconds: outcomes, losses by cause and by neighbour, blind time by reason, shares."""
+    guarantees: dict[str, dict[str, dict[str, float]]] = {}
     for (guarantee, outcome), spent in account.outcomes.items():
-        seconds.setdefault(guarantee, {})[outcome] = spent / NS
-    return {**seconds}
+        guarantees.setdefault(guarantee, {}).setdefault("outcomes", {})[outcome] = spent / NS
+    for (guarantee, cause), lost in account.lost.items():
+        guarantees[guarantee].setdefault("lost", {})[cause] = lost / NS
+    for (guarantee, who), lost in account.to_neighbour.items():
+        guarantees[guarantee].setdefault("lost_to_neighbour", {})["/".join(who)] = lost / NS
+    for (guarantee, reason), spent in account.blind.items():
+        guarantees[guarantee].setdefault("blind", {})[reason] = spent / NS
+    shares = {"promised": account.promised / NS, "delivered": account.delivered / NS, "borrowed": account.borrowed / NS}
+    return {"guarantees": guarantees, "share_seconds": shares}
 
 
 def _plain(value: object) -> Json:
@@ -91,12 +99,17 @@ def plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return {_RENAMED.get(name, name): plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, Mapping):
-        return {str(plain(key)): plain(item) for key, item in value.items()}
+        return {_key(key): plain(item) for key, item in value.items()}
     if isinstance(value, frozenset):
         return sorted(str(plain(item)) for item in value)
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     return value
+
+
+def _key(key: object) -> str:
+    """A neighbour's key is its namespace and name; every other key is a word."""
+    return "/".join(key) if isinstance(key, tuple) else str(plain(key))
 
 
 @cache

@@ -49,13 +49,26 @@ def use_of(
         return Use(gone, gone, gone)
     sampled, memory = _process_sums(lease, placed)
     common = device.gpu_instance is not None and (device.gpu, device.gpu_instance) in crowded
-    if not lease.shared and not common:
+    alone = not lease.shared and not common
+    if alone:
         memory = device.use.memory_used_bytes
     return Use(
         compute=_compute(lease, here, device, sharing, sampled),
         memory=memory,
-        obtainable=total((memory, device.use.memory_free_bytes)),
+        obtainable=_obtainable(memory, device, placed, alone=alone),
     )
+
+
+def _obtainable(memory: Reading, device: Device, placed: tuple[Consumer, ...] | Missing, *, alone: bool) -> Reading:
+    """Own use and what is free. What strangers hold on an exclusive device stands in the device's use and is not its owner's."""
+    if not alone or isinstance(placed, Missing):
+        return total((memory, device.use.memory_free_bytes))
+    strangers = [c.process.memory_bytes for c in placed if c.relation in _STRANGERS and c.settled]
+    held = sum(size for size in strangers if not isinstance(size, Missing))
+    return total((memory, device.use.memory_free_bytes, -held))
+
+
+_STRANGERS = frozenset({Relation.ROGUE, Relation.HOST})
 
 
 def crowded_instances(here: World, held: Collection[DeviceUuid]) -> frozenset[tuple[GpuUuid, int]]:
@@ -101,4 +114,4 @@ def _compute(lease: Lease, here: World, device: Device, sharing: Sharing, sample
         return device.sm_count
     if isinstance(of_gpu, Missing):
         return of_gpu
-    return active * device.sm_count / of_gpu
+    return active * device.sm_count / of_gpu if of_gpu > 0 else Missing(Reason.CONTRADICTION)

@@ -7,10 +7,10 @@ cannot be read at all; a single value that it cannot read is `Missing` inside th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from exporter.model import Allocations, DriverReading, Pods, ProcessTable
+from exporter.model import Allocations, DriverReading, Missing, Pods, ProcessTable
 
 
 class Driver(Protocol):
@@ -48,3 +48,18 @@ class ProcessSource(Protocol):
 
     def read(self, pids: Collection[int]) -> ProcessTable:
         """Look these pids up; one that is gone is left out. Raises SourceError when procfs itself is unreadable."""
+
+
+class DemandSource(Protocol):
+    """What workloads say themselves of the work that waits for them; asked off the tick, so that `read` is a look-up."""
+
+    def read(
+        self, pods: Pods, holders: Collection[tuple[str, str]], now: float
+    ) -> Mapping[tuple[str, str], bool | Missing]:
+        """Return, of these pods (namespace, name), whether work is waiting; one that does not say is left out."""
+
+    def problems(self) -> tuple[str, ...]:
+        """What is the matter with pods that should say and do not, one line each."""
+
+    def close(self) -> None:
+        """Ask no more."""

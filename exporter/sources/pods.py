@@ -45,6 +45,8 @@ def slim(pod: object) -> Pod | None:
         },
         # Only a mirror pod has it from the kubelet; any tenant can write the annotation on a pod of their own.
         config_hash=_text(annotations.get(_CONFIG_HASH)) if _CONFIG_MIRROR in annotations else "",
+        ip=_text(status.get("podIP")),
+        labels={name: text for name, text in _mapping(meta.get("labels")).items() if isinstance(text, str)},
     )
 
 

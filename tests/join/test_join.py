@@ -284,10 +284,22 @@ def test_a_cluster_nested_in_a_pod_is_that_pods() -> None:
 def test_rogue_and_host_processes_are_counted_once_they_last() -> None:
     driver = reading([gpu(1)], {GPU1: use((process(10), process(11)))})
     store = pods(pod("a"), pod("c"))
-    instant = evidence(driver, allocations(holds("a", GPU1)), store, facts(10, "uid-c", None), facts(11))
-    assert run(instant).orphans["rogue_process"] == 0
-    orphans = run(instant, instant).orphans
+    who = facts(10, "uid-c", None), facts(11)
+    first, second = (evidence(driver, allocations(holds("a", GPU1), serial=n), store, *who) for n in (1, 2))
+    assert run(first).orphans["rogue_process"] == 0
+    orphans = run(first, second).orphans
     assert (orphans["rogue_process"], orphans["host_process"], orphans["unknown_process"]) == (1, 1, 0)
+
+
+def test_a_pod_that_has_just_started_is_no_rogue_before_the_kubelet_was_asked_again() -> None:
+    driver = reading([gpu(1)], {GPU1: use((process(10), process(11)))})
+    store, who = pods(pod("a"), pod("new")), (facts(10, "uid-a", "a-main"), facts(11, "uid-new", "new-main"))
+    old = evidence(driver, allocations(holds("a", f"{GPU1}::0"), serial=1), store, *who)
+    asked = allocations(holds("a", f"{GPU1}::0"), holds("new", f"{GPU1}::1"), serial=2)
+    assert run(old, old, old, old).orphans["rogue_process"] == 0
+    assert run(old, old, evidence(driver, asked, store, *who)).orphans["rogue_process"] == 0
+    silent = evidence(driver, allocations(holds("a", f"{GPU1}::0"), serial=2), store, *who)
+    assert run(old, old, silent).orphans["rogue_process"] == 1
 
 
 def test_without_labels_the_drivers_mps_clients_tell_mps_from_time_slicing() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.guarantees import Cause, Guarantee, Outcome, Verdict
 from exporter.ids import parse
 from exporter.join import Evidence
 from exporter.model import Allocation, Allocations, Missing, Reason, Xid
 from exporter.pipeline import Result
+from exporter.verdict import Cause, Guarantee, Outcome, Verdict
 from tests.join.worlds import (
     allocations,
     evidence,

@@ -9,11 +9,11 @@ import pytest
 
 from exporter.accounting import Holding, split_time
 from exporter.catalogue import PartitionKey
-from exporter.guarantees import Guarantee, Outcome
 from exporter.join import Evidence
 from exporter.ledger import NS, Account, Limits, advance
 from exporter.model import Allocations, Pods, Reason
 from exporter.pipeline import State, step
+from exporter.verdict import Guarantee, Outcome
 from tests.join.worlds import POLICY, allocations, evidence, gpu, holds, pod, pods, reading, use, uuid
 
 GPU1 = uuid("GPU", 1)

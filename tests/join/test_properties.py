@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.accounting import Holding, apportion, split_energy, split_time
-from exporter.guarantees import Guarantee, Outcome
 from exporter.ids import parse
 from exporter.join import Evidence, Memory, join
 from exporter.ledger import NS, Limits
 from exporter.model import Allocation, Allocations, Gpu, Missing, Pods, Reason
 from exporter.pipeline import Result, State, step
+from exporter.verdict import Guarantee, Outcome
 from tests.join.worlds import (
     GPU_USE,
     NONE,

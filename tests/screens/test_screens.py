@@ -13,9 +13,9 @@ import pytest
 
 from exporter.app import run
 from exporter.explain import MODES, promise_words, verdict_words
-from exporter.guarantees import Cause, Guarantee, Outcome, Verdict
 from exporter.model import Reason, Sharing
 from exporter.snapshot_json import snapshot_json
+from exporter.verdict import Cause, Guarantee, Outcome, Verdict
 from tests.scenarios.stage import played
 
 
@@ -73,7 +73,7 @@ def test_the_doctor_says_what_the_node_lets_us_judge() -> None:
     )
     assert status == 0
     assert "held      " in out
-    assert "× MPS: judged are availability; the daemon's limits are not read back" in out
+    assert "× MPS: judged are availability, memory, isolation; the daemon's limits" in out
 
 
 def test_the_doctor_of_a_node_without_a_driver_says_what_to_do_and_exits_3(tmp_path: Path) -> None:
@@ -116,6 +116,8 @@ def test_the_snapshot_is_json_with_reasons_for_what_is_missing() -> None:
     assert {p["sharing"] for p in document["partitions"]} == {"mps"}
     for partition in document["partitions"]:
         assert partition["used_compute"] == {"missing": "unsupported"}
-        assert partition["guarantees"]["conformance"] == {"outcome": "blind", "reason": "unsupported", "loss": {}}
+        conformance = partition["guarantees"]["conformance"]
+        assert (conformance["outcome"], conformance["reason"], conformance["loss"]) == ("blind", "unsupported", {})
         assert partition["promise"]["memory"]["class"] == "hard_cap"
-        assert sum(partition["seconds"]["availability"].values()) == pytest.approx(10)
+        outcomes = partition["seconds"]["guarantees"]["availability"]["outcomes"]
+        assert sum(outcomes.values()) == pytest.approx(10)

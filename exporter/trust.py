@@ -1,0 +1,178 @@
+"""Contradictions: readings that cannot all be true, each check with the bug report it comes from.
+
+Pure. A tripped check makes the tick blind for the guarantees that hang on the readings, and is counted under its name.
+Two windows of different length may differ honestly, so a contradiction must hold for two ticks in a row; a counter that
+went backwards is an event and counts at once, and so does a number that no window explains: below 0, or absurd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exporter.model import Device, DeviceUuid, Missing, Partition, Process, Reading, Reason, Snapshot
+from exporter.policy import Policy
+from exporter.verdict import Guarantee
+
+Check = Callable[[Device, Sequence[Partition]], bool]
+Tripped = tuple[str, DeviceUuid]
+
+_ROUNDING = 0.05
+"""Ratios a little above 1 are honest: percentages are rounded and windows differ by a sample."""
+_BUSY = 0.5
+_PROCESS_ROUNDING = 0.01
+_MEMORY_SLACK = 256 * 1024 * 1024
+"""Bytes that processes may allocate between the two calls that read their memory and the device's."""
+_ABSURD_RATIO = 2.0
+_ABSURD_BYTES = float(1 << 60)
+"""No device has an exbibyte; NVML's "not available", all bits set, is above it (nvml.h, NVML_VALUE_NOT_AVAILABLE)."""
+
+
+def engine_idle_utilisation_high(device: Device, holders: Sequence[Partition]) -> bool:
+    """The engine reads exactly 0 while utilisation, or its processes, are at half or more (NVIDIA/dcgm-exporter#662)."""
+    del holders
+    if device.use.engine_active != 0.0:
+        return False
+    return _at_least(device.use.utilisation, _BUSY) or sum(_shares(device)) >= _BUSY
+
+
+def ratio_above_one(device: Device, holders: Sequence[Partition]) -> bool:
+    """A ratio is above 1 beyond rounding, or below 0 (NVIDIA/DCGM#152: SM activity of 1.294)."""
+    del holders
+    if any(not -_ROUNDING <= value <= 1 + _ROUNDING for value in _ratios(device)):
+        return True
+    shares = _shares(device)
+    return sum(shares) > 1 + _ROUNDING + _PROCESS_ROUNDING * len(shares)
+
+
+def absurd_ratio(device: Device) -> bool:
+    """A ratio that is no rounding and no sample too many."""
+    return any(not -_ROUNDING <= value <= _ABSURD_RATIO for value in _ratios(device))
+
+
+def _ratios(device: Device) -> list[float]:
+    use = device.use
+    ratios = (use.engine_active, use.sm_active, use.tensor_active, use.memory_bandwidth, use.utilisation)
+    return [*(ratio for ratio in ratios if not isinstance(ratio, Missing)), *_shares(device)]
+
+
+def process_memory_above_device(device: Device, holders: Sequence[Partition]) -> bool:
+    """The processes of a device hold more memory than the device says is used (NVIDIA/dcgm-exporter#587)."""
+    del holders
+    used = device.use.memory_used_bytes
+    return not isinstance(used, Missing) and sum(_sizes(device)) > used * (1 + _ROUNDING) + _MEMORY_SLACK
+
+
+def absurd_memory(device: Device) -> bool:
+    """An amount of memory that no device has."""
+    use = device.use
+    amounts = (use.memory_total_bytes, use.memory_used_bytes, use.memory_free_bytes, device.attached_memory_bytes)
+    known = [amount for amount in amounts if not isinstance(amount, Missing)]
+    return any(not 0 <= amount < _ABSURD_BYTES for amount in (*known, *_sizes(device)))
+
+
+def _sizes(device: Device) -> list[float]:
+    return [p.memory_bytes for p in _processes(device) if not isinstance(p.memory_bytes, Missing)]
+
+
+def copied_to_tenants(device: Device, holders: Sequence[Partition]) -> bool:
+    """The device's own value stands on two or more tenants (NVIDIA/dcgm-exporter#582, #642)."""
+    return _copied([p.used_memory_bytes for p in holders], device.use.memory_used_bytes, _MEMORY_SLACK) or _copied(
+        [p.used_compute for p in holders], device.use.utilisation, _ROUNDING
+    )
+
+
+def _copied(values: Sequence[Reading], own: Reading, slack: float) -> bool:
+    """Two tenants of 0.7 % on a device of 1.4 % all read 1 %: equal values prove a copy only beyond what rounding makes."""
+    copies = sum(1 for value in values if value == own)
+    return not isinstance(own, Missing) and copies > 1 and own * (copies - 1) > slack
+
+
+def _at_least(reading: Reading, bound: float) -> bool:
+    return not isinstance(reading, Missing) and reading >= bound
+
+
+def _processes(device: Device) -> tuple[Process, ...]:
+    return () if isinstance(device.use.processes, Missing) else device.use.processes
+
+
+def _shares(device: Device) -> list[float]:
+    return [p.sm_share for p in _processes(device) if not isinstance(p.sm_share, Missing)]
+
+
+_CHECKS: Mapping[str, tuple[Check, frozenset[Guarantee]]] = {
+    "engine_idle_utilisation_high": (engine_idle_utilisation_high, frozenset({Guarantee.COMPUTE})),
+    "ratio_above_one": (ratio_above_one, frozenset({Guarantee.COMPUTE})),
+    "process_memory_above_device": (
+        process_memory_above_device,
+        frozenset({Guarantee.MEMORY, Guarantee.ISOLATION}),
+    ),
+    "copied_to_tenants": (copied_to_tenants, frozenset({Guarantee.COMPUTE, Guarantee.MEMORY, Guarantee.ISOLATION})),
+}
+_AT_ONCE: Mapping[str, Callable[[Device], bool]] = {
+    "ratio_above_one": absurd_ratio,
+    "process_memory_above_device": absurd_memory,
+}
+_BACKWARDS = "counter_backwards"
+_STALE = "sample_stale"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustMemory:
+    """For how many ticks each check has tripped, the counters last read, and how often each check refused a reading."""
+
+    tripped: Mapping[Tripped, int] = field(default_factory=dict)
+    counters: Mapping[tuple[DeviceUuid, str], float] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is not believed on this tick: guarantees by device."""
+
+    distrusted: Mapping[DeviceUuid, frozenset[Guarantee]]
+
+    def believes(self, partition: Partition, guarantee: Guarantee) -> bool:
+        """Whether a guarantee's readings hold together."""
+        ids = (DeviceUuid(partition.key.device), DeviceUuid(partition.key.gpu))
+        return not any(guarantee in self.distrusted.get(uuid, frozenset()) for uuid in ids)
+
+
+def examine(
+    snapshot: Snapshot, holders: Mapping[DeviceUuid, Sequence[Partition]], policy: Policy, memory: TrustMemory
+) -> tuple[Trust, TrustMemory]:
+    """Run every check on every device."""
+    tripped = {
+        (name, device.uuid): memory.tripped.get((name, device.uuid), 0) + 1
+        for device in snapshot.devices
+        for name, (check, _) in _CHECKS.items()
+        if check(device, holders.get(device.uuid, ()))
+    }
+    absurd = {(name, device.uuid) for device in snapshot.devices for name, check in _AT_ONCE.items() if check(device)}
+    held = {finding for finding, ticks in tripped.items() if ticks >= policy.hold_ticks} | absurd
+    distrusted: dict[DeviceUuid, frozenset[Guarantee]] = {}
+    for name, uuid in held:
+        distrusted[uuid] = distrusted.get(uuid, frozenset()) | _CHECKS[name][1]
+    counters = _counters(snapshot)
+    backwards = {key[0] for key, value in counters.items() if value < memory.counters.get(key, value)}
+    for uuid in backwards:
+        # A device whose counters start over was reset under us: what else it says of this interval is no better.
+        distrusted[uuid] = distrusted.get(uuid, frozenset()) | {Guarantee.COMPUTE}
+    refused = dict(memory.refused)
+    events = [name for name, _ in held] + [_BACKWARDS] * len(backwards)
+    if snapshot.doubt is Reason.STALE:
+        events.append(_STALE)
+    for name in events:
+        refused[name] = refused.get(name, 0) + 1
+    return Trust(distrusted), TrustMemory(tripped, counters, refused)
+
+
+def _counters(snapshot: Snapshot) -> dict[tuple[DeviceUuid, str], float]:
+    """Every counter that only a reset may turn back: energy by GPU, ECC by device."""
+    found: dict[tuple[DeviceUuid, str], Reading] = {
+        (DeviceUuid(state.gpu.uuid), "energy"): state.use.energy_joules for state in snapshot.gpus
+    }
+    for device in snapshot.devices:
+        found[device.uuid, "ecc_corrected"] = device.use.ecc_corrected
+        found[device.uuid, "ecc_uncorrected"] = device.use.ecc_uncorrected
+    return {key: value for key, value in found.items() if not isinstance(value, Missing)}
