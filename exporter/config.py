@@ -50,6 +50,7 @@ class Collect:
     node: str
     tick: float
     departed_keep: float
+    policy_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +253,7 @@ def _settings(parsed: _Parsed, environ: Mapping[str, str], hostname: Callable[[]
             node=parsed[options.NODE_NAME] or _own_name(environ, hostname),
             tick=parsed[options.TICK],
             departed_keep=parsed[options.DEPARTED_KEEP],
+            policy_file=parsed[options.POLICY_FILE],
         ),
         log=Log(level=parsed[options.LOG_LEVEL], format=parsed[options.LOG_FORMAT]),
         once=parsed[options.ONCE],

@@ -117,8 +117,7 @@ POLICY_FILE = Option(
     metavar="FILE",
     parse=values.optional_path,
     default="",
-    help="Declared promises and tolerances.",
-    planned=True,
+    help="Tolerances, declared promises and demand signals (docs/policy.md).",
 )
 CONFIG_FILE = Option(
     name="config.file",

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TextIO
 
-from exporter import __version__, logs
+from exporter import __version__, logs, policyfile
 from exporter.collect import DEADLINE, Clock, Collector, Tick
 from exporter.config import Settings
+from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics
 from exporter.server import Server, Site
 from exporter.snapshot_json import snapshot_json
@@ -83,9 +84,12 @@ def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int
 
 
 def _collector(settings: Settings, environ: Mapping[str, str], clock: Clock, patience: float = 0.25) -> Collector:
+    file = settings.collect.policy_file
+    policy = Policy() if file is None else policyfile.load(file)
     return Collector(
         settings.collect.node,
-        sources(settings, environ, clock.monotonic),
+        sources(settings, environ, clock.monotonic, policy),
+        policy=policy,
         tick=settings.collect.tick,
         departed_keep=settings.collect.departed_keep,
         clock=clock,

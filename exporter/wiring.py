@@ -9,11 +9,12 @@ from exporter.collect import Sources
 from exporter.config import Settings
 from exporter.errors import ConfigError, SourceError
 from exporter.model import Pods, Reason
-from exporter.sources.base import Kubelet, PodSource
+from exporter.policy import Policy
+from exporter.sources.base import DemandSource, Kubelet, PodSource
 from exporter.values import KubernetesMode, SourceKind
 
 
-def sources(settings: Settings, environ: Mapping[str, str], monotonic: Callable[[], float]) -> Sources:
+def sources(settings: Settings, environ: Mapping[str, str], monotonic: Callable[[], float], policy: Policy) -> Sources:
     """Build the sources of a node. Raises ConfigError for what can never work as configured."""
     if settings.sources.kind is SourceKind.SIMULATOR:
         return _simulated(settings, monotonic)
@@ -25,7 +26,16 @@ def sources(settings: Settings, environ: Mapping[str, str], monotonic: Callable[
         kubelet=_kubelet(settings),
         pods=_pods(settings, environ),
         processes=Procfs(str(settings.sources.procfs)),
+        demand=_demand(policy),
     )
+
+
+def _demand(policy: Policy) -> DemandSource | None:
+    if not policy.demand_signals:
+        return None
+    from exporter.sources.declared import PodsDemand  # noqa: PLC0415
+
+    return PodsDemand(policy.demand_signals)
 
 
 def _simulated(settings: Settings, monotonic: Callable[[], float]) -> Sources:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter import options
+from exporter import options, policypage
 from exporter.catalogue import CHECKS, METRICS, ORPHAN_KINDS, Metric
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,11 @@ def _words(words: tuple[str, ...]) -> str:
 
 def files() -> Mapping[str, str]:
     """Every generated file by its path in the repository."""
-    return {"docs/metrics.md": metrics_page(), "docs/configuration.md": options.markdown()}
+    return {
+        "docs/metrics.md": metrics_page(),
+        "docs/configuration.md": options.markdown(),
+        "docs/policy.md": policypage.markdown(),
+    }
 
 
 def main(arguments: list[str]) -> int:

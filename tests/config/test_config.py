@@ -98,7 +98,6 @@ def test_once_is_a_switch():
         (["--source=replay"], "--source replay is not in this version"),
         (["--replay.file=f"], "--replay.file is not in this version"),
         (["--dcgm.url=http://x"], "--dcgm.url is not in this version"),
-        (["--policy.file=f"], "--policy.file is not in this version"),
         (["--simulator.seed=1"], "--simulator.seed needs source simulator, and source is nvml (by default)"),
         (
             ["--source=nvml", "--simulator.scenario=x"],
@@ -188,7 +187,6 @@ def test_a_relative_path_in_the_file_starts_from_the_files_folder(written: Write
         ("config.file: x", ["1:1: config.file cannot be set in the file that it names"]),
         ("log.level: info\nlog: {level: warn}", ["2:14: log sets log.level again, after line 1"]),
         ("source: replay", ["1:9: source replay is not in this version"]),
-        ("policy.file: p", ["1:14: policy.file is not in this version"]),
         ("a: 1\nb: 2\ntick: 7", ['1:1: unknown key "a"', '2:1: unknown key "b"', '3:7: tick: "7"; expected']),
     ],
 )
