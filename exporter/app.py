@@ -24,6 +24,9 @@ usage: slicewatch COMMAND [flags]
 
   exporter   serve this node's partitions as Prometheus metrics
   demo       a simulated node in this terminal: a breach is seen and explained; needs no GPU
+  status     the worst guarantees of a node or a fleet
+  why        one pod: the verdict, where the missing share went, what was ruled out
+  lint       promises that cannot be kept, or that nobody enforces: from manifests or a live node
   doctor     which sources can be read here, what that lets us judge, what it does not
 
 `slicewatch COMMAND --help` lists the flags. `slicewatch --version` says what this is.
@@ -93,4 +96,31 @@ def _doctor(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, std
     return doctor.main(argv, environ, stdout)
 
 
-_COMMANDS: Mapping[str, Command] = {"exporter": _exporter, "demo": _demo, "doctor": _doctor}
+def _why(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    del stderr
+    from exporter.why import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout)
+
+
+def _status(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    del stderr
+    from exporter.status import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout)
+
+
+def _lint(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    from exporter.lint import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout, stderr)
+
+
+_COMMANDS: Mapping[str, Command] = {
+    "exporter": _exporter,
+    "demo": _demo,
+    "status": _status,
+    "why": _why,
+    "lint": _lint,
+    "doctor": _doctor,
+}
