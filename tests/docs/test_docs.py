@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable
@@ -11,9 +12,12 @@ import pytest
 
 from exporter import app
 from exporter.catalogue import CHECKS, GUARANTEES, METRICS, ORPHAN_KINDS, OUTCOMES
-from exporter.guarantees import Cause
+from exporter.demand import DemandPolicy
 from exporter.model import Enforcer, PromiseClass, Reason, Sharing
+from exporter.policy import Policy
 from exporter.simulator import scenario
+from exporter.sources.declared import Limits
+from exporter.verdict import Cause, Evidence
 from tests.docs.reading import ROOT, anchors, code, documents, links, written
 
 WRITTEN = sorted(written())
@@ -133,6 +137,8 @@ def test_every_file_that_a_document_names_exists() -> None:
         (Cause, "docs/troubleshooting.md"),
         (ORPHAN_KINDS, "docs/troubleshooting.md"),
         (CHECKS, "docs/design.md"),
+        (CHECKS, "docs/troubleshooting.md"),
+        (Evidence, "docs/design.md"),
         (OUTCOMES, "docs/design.md"),
         (GUARANTEES, "docs/design.md"),
         (Enforcer, "docs/design.md"),
@@ -145,6 +151,8 @@ def test_every_file_that_a_document_names_exists() -> None:
         "causes",
         "orphans",
         "checks",
+        "checks and what to do",
+        "evidence",
         "outcomes",
         "guarantees",
         "enforcers",
@@ -192,3 +200,33 @@ def test_the_fatal_xids_and_allowed_names_of_the_design_are_those_of_the_code() 
     assert allowed is not None
     assert set(allowed[1].split(", ")) == policy.ALLOWED_COMMANDS
     assert set(re.split(", | and ", allowed[2])) == policy.SYSTEM_NAMESPACES
+
+
+def test_the_defaults_of_the_design_are_those_of_the_code() -> None:
+    cells = [cell.strip() for cell in re.findall(r"[^|\n]+", written()["docs/design.md"])]
+    told = dict(itertools.pairwise(cells))
+    policy, demand, limits = Policy(), DemandPolicy(), Limits()
+    assert {name: told.get(name) for name in _DEFAULTS} == {
+        name: default.format(p=policy, d=demand, l=limits) for name, default in _DEFAULTS.items()
+    }
+    # The window's constants that no policy changes stand in the text.
+    text = " ".join(written()["docs/design.md"].split())
+    assert f"for {demand.hold:g} s, then it is blind, `demand_unknown`" in text
+    assert f"from the window for {demand.patience:g} s" in text
+    assert f"{demand.broken_margin:g} of the ratio delivered / entitled towards broken, {demand.kept_margin:g}" in text
+    assert f"Below {demand.least_share:.1%} it is idle" in text.replace(" %", "%")
+    assert f"For the first {demand.least_seconds:g} s it is blind" in text
+
+
+_DEFAULTS = {
+    "compute tolerance": "{p.compute_tolerance:.2f}",
+    "memory tolerance": "{p.memory_tolerance:.2f}",
+    "compute window (shared)": "{p.compute_window:g} s",
+    "busy threshold (engine)": "{p.busy_threshold:.2f}",
+    "reference clock": "{p.reference_clock:g} × maximum",
+    "an XID or ECC breach lasts": "{p.xid_seconds:g} s",
+    "joins that a race must last": "{p.hold_joins}",
+    "ticks that a contradiction must last": "{p.hold_ticks}",
+    "declared demand asked / good for": "{l.period:g} s / {l.good_for:g} s",
+    "a pod's answer must be there after": "{l.deadline:g} s",
+}

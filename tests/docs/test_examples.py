@@ -144,6 +144,13 @@ def test_the_page_in_the_readme_is_of_the_golden_page() -> None:
     assert_excerpt(excerpt, (ROOT / named[1]).read_text().splitlines())
 
 
+def test_the_screen_of_why_in_the_readme_is_of_the_golden_screen() -> None:
+    (excerpt,) = [block for block in blocks(README, "text") if "VERDICT" in block]
+    named = re.search(r"\[(tests/why/screens/[\w-]+\.txt)\]", README)
+    assert named is not None
+    assert_excerpt(excerpt, (ROOT / named[1]).read_text().splitlines())
+
+
 def test_the_demo_in_the_readme_is_of_a_run() -> None:
     (excerpt,) = [block for block in blocks(README, "text") if block.startswith("slicewatch demo")]
     console = Console(file=io.StringIO(), width=160)
