@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test check lint types contracts generated unit format gen golden bench clean
+.PHONY: help setup packages demo test check lint types contracts generated unit format gen golden bench truth clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,8 +53,8 @@ gen: $(STAMP) ## write the generated files
 unit: $(STAMP) ## all tests
 	$(BIN)/pytest -n $(WORKERS)
 
-golden: $(STAMP) ## rewrite the golden pages; then read the diff
-	GOLDEN=write $(BIN)/pytest tests/scenarios -q
+golden: $(STAMP) ## rewrite the golden pages and screens; then read the diff
+	GOLDEN=write $(BIN)/pytest tests/scenarios tests/why -q
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
@@ -63,6 +63,10 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure: tick, page, scrape, memory, beside nvitop-exporter on the same fake driver
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m bench $(BENCH_FLAGS)
+
+truth: $(STAMP) ## measure the judge against simulated truth
+	$(BIN)/python -m bench.truth $(TRUTH_FLAGS)
+	$(BIN)/python -m bench.verdicts $(TRUTH_FLAGS)
 
 clean: ## remove what make built
 	rm -rf $(VENV) build dist
