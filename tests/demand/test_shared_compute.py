@@ -85,6 +85,13 @@ def test_processes_that_come_back_as_others_have_another_appetite() -> None:
     assert beside.answers[A].evidence is not Evidence.APPETITE
 
 
+def test_a_process_that_was_not_listed_for_a_moment_keeps_its_appetite() -> None:
+    seen = watch({A: [0.6]}, QUARTERS, seconds=30)
+    seen = watch({B: [0.3]}, QUARTERS, seconds=2, before=seen)
+    beside = watch({A: [0.09], B: [0.1] * 9}, QUARTERS, seconds=30, before=seen)
+    assert beside.answers[A].evidence is Evidence.APPETITE
+
+
 def test_an_appetite_is_forgotten_after_ten_minutes() -> None:
     alone = watch({A: [0.6]}, QUARTERS, seconds=30)
     crowd: Use = {A: [0.09], B: [0.1] * 9}
@@ -224,3 +231,9 @@ def test_one_pid_twice_is_a_contradiction() -> None:
 def test_minutes_are_remembered_in_a_window() -> None:
     seen = watch({A: [0.2], B: [0.2]}, QUARTERS, seconds=200)
     assert len(seen.memory.tracks[A].entries) <= POLICY.window + 2
+
+
+def test_a_share_that_whole_percents_hardly_show_is_never_called_broken_from_queueing() -> None:
+    small = watch({A: [0.02], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A]
+    assert small.answer is Answer.BLIND
+    assert watch({A: [0.1], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A].answer is Answer.BROKEN
