@@ -50,7 +50,9 @@ def check_truth(node: SimNode) -> None:
     tick = node.truth()[-1]
     for gpu in node.gpus:
         here = [part for part in tick.partitions if part.key.gpu == gpu.uuid]
-        assert sum(part.used for part in here) <= 1.0 + 1e-6 + 0.0001 / (tick.end - tick.start)
+        # A share is the mean over the partition's own life, which may begin or end within the tick.
+        used = sum(part.used * part.seconds for part in here)
+        assert used <= (tick.end - tick.start) * (1.0 + 1e-6) + 0.0001
     for part in tick.partitions:
         assert 0.0 <= part.entitled <= part.promised + 1e-9
         assert part.delivered >= 0.0
