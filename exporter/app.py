@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from exporter import __version__, config
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
+from toolkit.errors import ConfigError
 
 USAGE = 2
 UNREACHABLE = 3

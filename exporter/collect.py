@@ -20,7 +20,6 @@ from exporter.errors import SourceError
 from exporter.exposition import Rendered, Writer
 from exporter.join import Evidence
 from exporter.ledger import NS, Limits
-from exporter.logs import log
 from exporter.metrics import Own, SourceHealth, families
 from exporter.model import Allocations, DriverReading, Missing, Pods, ProcessTable, Reason, Xid
 from exporter.pipeline import Result, State, step
@@ -28,6 +27,7 @@ from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics
 from exporter.sources.base import DemandSource, Driver, Kubelet, PodSource, ProcessSource
 from exporter.watched import Histogram, Terms, Watched
+from toolkit.logs import log
 
 T = TypeVar("T")
 

@@ -11,24 +11,19 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TypeVar, cast
 
-from exporter import options, values, yamlfile
-from exporter.errors import ConfigError
+from exporter import options
 from exporter.options import OPTIONS, Option
-from exporter.values import Address, KubernetesMode, Level, LogFormat, SourceKind
-from exporter.yamltree import Node, Problems, quoted, suggestion
+from exporter.values import KubernetesMode, SourceKind, node_name
+from toolkit import yamlfile
+from toolkit.errors import ConfigError
+from toolkit.flags import FlagParser
+from toolkit.logs import Log
+from toolkit.web.server import Web
+from toolkit.yamltree import Node, Problems, quoted, suggestion
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Web:
-    """What the server needs."""
-
-    listen: Address
-    config_file: Path | None  # exporter-toolkit's web configuration
-    max_requests: int  # answered at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +49,6 @@ class Collect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """What is logged, and how."""
-
-    level: Level
-    format: LogFormat
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that `slicewatch exporter` was asked for."""
 
@@ -70,28 +57,6 @@ class Settings:
     collect: Collect
     log: Log
     once: bool  # one page to standard output, then exit
-
-
-class FlagParser(argparse.ArgumentParser):
-    """Argparse in the Prometheus style: no abbreviations, and a fault is a ConfigError in one line, not an exit."""
-
-    def __init__(self, prog: str | None = None, description: str | None = None, **others: Any) -> None:
-        super().__init__(prog, description=description, **{**others, "allow_abbrev": False})
-
-    def error(self, message: str) -> NoReturn:
-        """Raise ConfigError."""
-        raise ConfigError(message)
-
-    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Parse all of `argv`. Raises ConfigError; `--help` writes the help and raises SystemExit(0)."""
-        namespace, rest = self.parse_known_args(list(argv))
-        flags = [word.partition("=")[0] for word in rest if word.startswith("-")]
-        known = [name for action in self._actions for name in action.option_strings]
-        if flags:
-            raise ConfigError(*(f"unknown flag {flag}{suggestion(flag, known)}" for flag in flags))
-        if rest:
-            raise ConfigError(*(f"unexpected argument {quoted(word)}" for word in rest))
-        return namespace
 
 
 def add_exporter_arguments(parser: argparse.ArgumentParser) -> None:
@@ -270,6 +235,6 @@ def _own_name(environ: Mapping[str, str], hostname: Callable[[], str]) -> str:
     """Return $NODE_NAME, which the downward API sets in a DaemonSet (fieldRef spec.nodeName), else the host's name."""
     name = environ.get("NODE_NAME", "")
     try:
-        return values.node_name(name) or hostname()
+        return node_name(name) or hostname()
     except ValueError as error:
         raise ConfigError(f"$NODE_NAME: {quoted(name)}; expected {error}") from error

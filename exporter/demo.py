@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.live import Live
 
 from exporter.collect import Clock, Collector, Sources
-from exporter.config import FlagParser
 from exporter.incidents import Happening, Story, follow
 from exporter.screen import alert, happening, partitions, screen
 from exporter.simulator import scenario
 from exporter.simulator.sources import build
-from exporter.values import duration, whole_number
+from toolkit.flags import FlagParser
+from toolkit.values import duration, whole_number
 
 _PAST = 8
 _WIDTH = 160

@@ -16,11 +16,12 @@ from rich.table import Table
 
 from exporter import config, explain
 from exporter.collect import Tick
-from exporter.config import FlagParser, Settings
+from exporter.config import Settings
 from exporter.metrics import SourceHealth
 from exporter.model import Missing, Reason, Sharing, Snapshot
 from exporter.service import last_of_two
 from exporter.values import SourceKind
+from toolkit.flags import FlagParser
 
 _UNREACHABLE = 3
 _WIDTH = 130

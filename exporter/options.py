@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from exporter import values
+from exporter.values import SourceKind, kubernetes, node_name, scenario
+from toolkit import values
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -52,7 +53,7 @@ MAX_REQUESTS = Option(
 NODE_NAME = Option(
     name="node.name",
     metavar="NAME",
-    parse=values.node_name,
+    parse=node_name,
     default="",
     help="This node's name in Kubernetes; when empty, $NODE_NAME, else the host's name.",
 )
@@ -66,14 +67,14 @@ TICK = Option(
 SOURCE = Option(
     name="source",
     metavar="KIND",
-    parse=values.word_of(values.SourceKind),
+    parse=values.word_of(SourceKind),
     default="nvml",
     help="Where readings come from: nvml (this node's driver) or simulator (a node that does not exist).",
 )
 SCENARIO = Option(
     name="simulator.scenario",
     metavar="NAME",
-    parse=values.scenario,
+    parse=scenario,
     default="mig-mixed",
     help="The simulated node: a scenario's name, or the path of a scenario file with a slash in it.",
 )
@@ -105,7 +106,7 @@ PODRESOURCES = Option(
 KUBERNETES = Option(
     name="kubernetes",
     metavar="auto|off|PATH",
-    parse=values.kubernetes,
+    parse=kubernetes,
     default="auto",
     help="The API server: auto (when this is a pod), off, or a kubeconfig's path with a slash in it.",
 )

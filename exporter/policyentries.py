@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from exporter.ids import MIG_RESOURCE_PREFIX, SHARED_SUFFIX
 from exporter.model import Sharing
 from exporter.policy import DECLARED_SHARING, OFF, Bytes, DemandSignal, Fraction, Off, Override, Selector
-from exporter.yamltree import Fields, Node, one_of, quoted
+from toolkit.yamltree import Fields, Node, one_of, quoted
 
 _DECLARED_WORDS = sorted(mode.value for mode in DECLARED_SHARING)
 _KEPT_BY = {

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter import yamlfile
 from exporter.policy import DemandSignal, Policy
 from exporter.policyentries import read_override, read_signal
-from exporter.values import duration_within
-from exporter.yamltree import Fields, Node, quoted, suggestion
+from toolkit import yamlfile
+from toolkit.values import duration_within
+from toolkit.yamltree import Fields, Node, quoted, suggestion
 
 API_VERSION = "slicewatch/v1"
 KIND = "Policy"

@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import TextIO
 
-from exporter import __version__, logs, policyfile
+from exporter import __version__, landing, policyfile
 from exporter.collect import DEADLINE, Clock, Collector, Tick
 from exporter.config import Settings
 from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics
-from exporter.server import Server, Site
 from exporter.snapshot_json import snapshot_json
-from exporter.web import landing
-from exporter.web.page import Page, Publisher
 from exporter.wiring import sources
+from toolkit import logs
+from toolkit.web.page import Page, Publisher
+from toolkit.web.server import Server, Site
 
 _LOG = logging.getLogger("slicewatch")
 

@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 
 from exporter.errors import SourceError
 from exporter.exposition import Distribution
-from exporter.logs import log
 from exporter.metrics import SourceHealth
 from exporter.model import Missing, Reason
 from exporter.worker import Done, Worker
+from toolkit.logs import log
 
 T = TypeVar("T")
 

@@ -7,11 +7,12 @@ from typing import NoReturn
 
 from exporter.collect import Sources
 from exporter.config import Settings
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.model import Pods, Reason
 from exporter.policy import Policy
 from exporter.sources.base import DemandSource, Kubelet, PodSource
 from exporter.values import KubernetesMode, SourceKind
+from toolkit.errors import ConfigError
 
 
 def sources(settings: Settings, environ: Mapping[str, str], monotonic: Callable[[], float], policy: Policy) -> Sources:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TextIO
 
 from exporter import policyfile
-from exporter.config import FlagParser
-from exporter.errors import ConfigError
 from exporter.lint import manifests, snapshot
 from exporter.lint.model import CODES, Board, Finding, Severity, counted
 from exporter.lint.rules import NODE_RULES, PLAN_RULES, RULE_NAMES, counts, holds, lint, ordered
 from exporter.policy import Policy
-from exporter.yamltree import quoted, suggestion
+from toolkit.errors import ConfigError
+from toolkit.flags import FlagParser
+from toolkit.yamltree import quoted, suggestion
 
 _BOARD = re.compile(r"(?:([1-9][0-9]{0,2})x )?(?![0-9]+x )(\S.*):([1-9][0-9]{0,8})(MiB|GiB)")
 _COLOURS = {

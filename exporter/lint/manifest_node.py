@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from exporter.yamltree import Mark, Node, Scalar
+from toolkit.yamltree import Mark, Node, Scalar
 
 
 def place(mark: Mark) -> str:

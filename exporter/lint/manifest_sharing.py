@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.errors import ConfigError
 from exporter.ids import SHARED_SUFFIX
 from exporter.lint import manifest_yaml
 from exporter.lint.manifest_node import at, count, entries, flag, items, place, text
 from exporter.lint.model import Claim, SharedResource
 from exporter.model import Sharing
-from exporter.yamltree import Node, Scalar
+from toolkit.errors import ConfigError
+from toolkit.yamltree import Node, Scalar
 
 _STRATEGIES = {"timeSlicing": Sharing.TIME_SLICING, "mps": Sharing.MPS}
 _CLAIM_STRATEGIES = {"TimeSlicing": Sharing.TIME_SLICING, "MPS": Sharing.MPS}

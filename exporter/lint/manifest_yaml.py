@@ -1,7 +1,7 @@
 """Kubernetes YAML as trees that know their lines: several documents a file, other people's keys, none of them executed.
 
-`exporter.yamlfile` reads our own files and refuses what it does not know; a manifest is somebody else's, so unknown keys,
-tags and merge keys are fine here. What is shared is the tree (`exporter.yamltree`), so that whatever of a manifest is read
+`toolkit.yamlfile` reads our own files and refuses what it does not know; a manifest is somebody else's, so unknown keys,
+tags and merge keys are fine here. What is shared is the tree (`toolkit.yamltree`), so that whatever of a manifest is read
 is checked, and its faults are told with their place. The tree is built from parser events with a stack of our own: no
 depth of nesting and no alias can exhaust the interpreter.
 """
@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from exporter.errors import ConfigError
-from exporter.yamltree import Content, Entry, Mark, Node, Problems, Scalar, quoted
+from toolkit.errors import ConfigError
+from toolkit.yamltree import Content, Entry, Mark, Node, Problems, Scalar, quoted
 
 MAX_BYTES = 16 << 20
 """A rendered chart with its CRDs is some megabytes."""

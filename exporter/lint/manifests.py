@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from exporter.errors import ConfigError
 from exporter.lint import manifest_yaml
 from exporter.lint.manifest_node import at, count, entries, flag, items, place, text, texts
 from exporter.lint.manifest_sharing import claims, plugin_config
 from exporter.lint.model import Board, Container, Plan, Workload
-from exporter.yamltree import Node, Problems
+from toolkit.errors import ConfigError
+from toolkit.yamltree import Node, Problems
 
 _MAX_OBJECTS = 100_000
 _MAX_SEARCH = 12

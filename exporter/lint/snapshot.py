@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from typing import Any
 
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.lint.model import LiveDevice, LiveNode, LivePartition, LiveProcess, LivePromise
 from exporter.model import Reason
+from toolkit.errors import ConfigError
 
 _MAX_BYTES = 64 << 20
 _TIMEOUT = 10.0

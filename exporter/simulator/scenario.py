@@ -6,13 +6,13 @@ import re
 import tomllib
 from pathlib import Path
 
-from exporter.errors import ConfigError
 from exporter.simulator.consistency import check
 from exporter.simulator.gpus import BOARDS
 from exporter.simulator.incidents import parse_event
 from exporter.simulator.spec import GpuSharing, GpuSpec, MigStrategy, Scenario
 from exporter.simulator.tables import Faults, Table
 from exporter.simulator.workloads import parse_host, parse_pod
+from toolkit.errors import ConfigError
 
 SHIPPED = Path(__file__).parent / "scenarios"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")

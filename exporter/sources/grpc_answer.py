@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from urllib.parse import unquote_to_bytes
 
-from exporter.errors import SliceWatchError
+from toolkit.errors import SliceWatchError
 
 
 class Code(IntEnum):

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.model import Reason
+from toolkit.errors import ConfigError
 
 if TYPE_CHECKING:
     import urllib3

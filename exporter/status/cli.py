@@ -9,16 +9,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from exporter.config import FlagParser
 from exporter.errors import SourceError
 from exporter.snapshot_json import plain
 from exporter.status.rows import Row, State, ranked
 from exporter.status.screen import screen
-from exporter.values import whole_number
 from exporter.why.asking import Exporters, History, add_arguments, fleet_cases, snapshot_cases, target
 from exporter.why.case import Case
 from exporter.why.fetch import Ask, fetch
-from exporter.why.terminal import show
+from toolkit.flags import FlagParser
+from toolkit.terminal import show
+from toolkit.values import whole_number
 
 _BROKEN = 1
 _UNREACHED = 3

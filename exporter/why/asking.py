@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exporter import values
-from exporter.config import FlagParser
-from exporter.errors import ConfigError
 from exporter.why import from_prometheus, from_snapshot
 from exporter.why.case import Case
-from exporter.why.fetch import Ask, Site, fetch, site
+from exporter.why.fetch import Ask, fetch
 from exporter.why.prometheus import Prometheus
-from exporter.yamltree import quoted
+from toolkit import values
+from toolkit.errors import ConfigError
+from toolkit.flags import FlagParser
+from toolkit.site import Site, site
+from toolkit.yamltree import quoted
 
 DEFAULT_URL = "http://localhost:9945"
 _SINCE = "30m"

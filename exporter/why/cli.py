@@ -13,8 +13,6 @@ from typing import TextIO
 from rich.console import Group
 from rich.rule import Rule
 
-from exporter.config import FlagParser
-from exporter.errors import ConfigError
 from exporter.why import from_prometheus
 from exporter.why.asking import Exporters, History, add_arguments, pod_cases, snapshot_cases, target
 from exporter.why.case import Case
@@ -23,8 +21,10 @@ from exporter.why.fetch import Ask, fetch
 from exporter.why.figures import listed
 from exporter.why.finding import severity
 from exporter.why.screen import screen
-from exporter.why.terminal import show
-from exporter.yamltree import quoted
+from toolkit.errors import ConfigError
+from toolkit.flags import FlagParser
+from toolkit.terminal import show
+from toolkit.yamltree import quoted
 
 _BROKEN = 1
 _WIDTH = 120

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import io
 import ssl
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Protocol
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.model import Reason
 from exporter.why.figures import clean
-from exporter.yamltree import quoted
+from toolkit.site import Site
 
 DEADLINE = 20.0
 """Seconds for one whole answer."""
@@ -27,61 +23,11 @@ _CHUNK = 65536
 _SAID = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where to ask: an address without user info, the Authorization header if there is one, and whom to trust."""
-
-    url: str
-    authorization: str | None = None
-    tls: ssl.SSLContext | None = None
-
-
 class Ask(Protocol):
     """How a site is asked; a test may answer itself."""
 
     def __call__(self, site: Site, path: str, form: bytes | None = None) -> bytes:
         """Return the answer's body. Raises SourceError."""
-
-
-def site(text: str, ca_file: Path | None = None, credentials_file: Path | None = None) -> Site:
-    """Parse a URL as the user wrote it. `credentials_file` holds one line `user:password`. Raises ConfigError."""
-    try:
-        parts = urlsplit(text)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise ConfigError(f"{quoted(text)}: expected a URL such as http://HOST:PORT") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
-        raise ConfigError(f"{quoted(_hidden(text))}: expected a URL such as http://HOST:PORT")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
-    if credentials_file is not None:
-        user = _credentials(credentials_file)
-    header = f"Basic {base64.b64encode(user.encode()).decode()}" if user else None
-    url = urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
-    return Site(url, header, _trust(ca_file) if parts.scheme == "https" else None)
-
-
-def _hidden(text: str) -> str:
-    """The text without what may be a password."""
-    before, at, after = text.rpartition("@")
-    return f"…{at}{after}" if at and before else text
-
-
-def _credentials(path: Path) -> str:
-    try:
-        line = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {_cause(error)}") from error
-    if ":" not in line or "\n" in line:
-        raise ConfigError(f"{path}: expected one line, user:password")
-    return line
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{ca_file}: no certificates in PEM could be read ({_cause(error)})") from error
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

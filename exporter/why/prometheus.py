@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from exporter.errors import SourceError
-from exporter.why.fetch import Ask, Site
+from exporter.why.fetch import Ask
 from exporter.why.figures import clean
 from exporter.why.jsontree import parse
+from toolkit.site import Site
 
 _VECTOR = "vector"
 

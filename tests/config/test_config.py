@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from exporter import config, options, values
-from exporter.errors import ConfigError
-from exporter.values import Address, KubernetesMode, Level, LogFormat, SourceKind
+from exporter import config, options
+from exporter.values import KubernetesMode, SourceKind
+from toolkit import values
+from toolkit.errors import ConfigError
+from toolkit.logs import Log
+from toolkit.values import Address, Level, LogFormat
+from toolkit.web.server import Web
 
 Writer = Callable[[str], str]
 
@@ -27,7 +31,7 @@ def refused(*argv: str, environ: dict[str, str] | None = None) -> tuple[str, ...
 
 def test_without_flags_every_setting_has_the_contracts_default():
     assert parse() == config.Settings(
-        web=config.Web(listen=Address("0.0.0.0", 9945), config_file=None, max_requests=40),  # noqa: S104  # the contract's default
+        web=Web(listen=Address("0.0.0.0", 9945), config_file=None, max_requests=40),  # noqa: S104  # the contract's default
         sources=config.Sources(
             kind=SourceKind.NVML,
             scenario="mig-mixed",
@@ -37,7 +41,7 @@ def test_without_flags_every_setting_has_the_contracts_default():
             kubernetes=KubernetesMode.AUTO,
         ),
         collect=config.Collect(node="host", tick=1.0, departed_keep=60.0),
-        log=config.Log(level=Level.INFO, format=LogFormat.LOGFMT),
+        log=Log(level=Level.INFO, format=LogFormat.LOGFMT),
         once=False,
     )
 

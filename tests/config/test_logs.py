@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import logs
-from exporter.config import Log
-from exporter.values import Level, LogFormat
+from toolkit import logs
+from toolkit.logs import Log
+from toolkit.values import Level, LogFormat
 
 Start = Callable[..., io.StringIO]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import yamlfile
-from exporter.errors import ConfigError
+from toolkit import yamlfile
+from toolkit.errors import ConfigError
 
 
 def problems(text: str) -> tuple[str, ...]:

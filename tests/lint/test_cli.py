@@ -17,12 +17,13 @@ from typing import ClassVar
 
 import pytest
 
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.lint import cli, snapshot
 from exporter.lint.rules import NODE_RULES, PLAN_RULES
 from exporter.model import Reason
 from exporter.snapshot_json import snapshot_json
 from tests.scenarios.stage import played
+from toolkit.errors import ConfigError
 
 CLEAN = "kind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: m, resources: {limits: {nvidia.com/gpu: 1}}}]}\n"
 KAI = """\

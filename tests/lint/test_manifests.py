@@ -8,10 +8,10 @@ from textwrap import dedent
 
 import pytest
 
-from exporter.errors import ConfigError
 from exporter.lint import manifests
 from exporter.lint.model import Plan, Workload
 from exporter.model import Sharing
+from toolkit.errors import ConfigError
 
 
 def plan(text: str) -> Plan:

@@ -16,12 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.model import Reason
 from exporter.sources.kubernetes import KubernetesPods, auto_available
 from exporter.sources.kubernetes_api import Access
 from exporter.sources.kubernetes_watch import Timing
 from tests.fakes.apiserver import FakeApiServer, eventually
+from toolkit.errors import ConfigError
 
 OLD, NEW = "first", "second"  # tokens
 FAST = Timing(node=0.05, retry=0.01, longest_retry=0.05)

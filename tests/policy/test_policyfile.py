@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter import policyfile, policypage, yamlfile
-from exporter.errors import ConfigError
+from exporter import policyfile, policypage
 from exporter.model import Sharing
 from exporter.policy import (
     ALLOWED_COMMANDS,
@@ -22,6 +21,8 @@ from exporter.policy import (
     Policy,
     Selector,
 )
+from toolkit import yamlfile
+from toolkit.errors import ConfigError
 from tools import generate
 
 HEAD = "apiVersion: slicewatch/v1\nkind: Policy\n"

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import Web
-from exporter.server import Server, Site
-from exporter.values import Address
-from exporter.web.connection import Patience
-from exporter.web.page import Page, Publisher
+from toolkit.values import Address
+from toolkit.web.connection import Patience
+from toolkit.web.page import Page, Publisher
+from toolkit.web.server import Server, Site, Web
 
 TEXT = b'# TYPE gpu_device_sm_count gauge\ngpu_device_sm_count{gpu="GPU-1"} 132.0\n' * 20
 OPENMETRICS = TEXT + b"# EOF\n"

@@ -13,17 +13,16 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.config import Web
-from exporter.errors import ConfigError
-from exporter.server import Server, Site
-from exporter.values import Address
-from exporter.web.basicauth import Authenticator, credentials
-from exporter.web.connection import Patience
-from exporter.web.page import Publisher
-from exporter.web.tls import may_enter
-from exporter.web.webconfig import ClientAuth, Tls
 from tests.server.certs import Authority, authority
 from tests.server.serving import TEXT, Running, read_to_end, running
+from toolkit.errors import ConfigError
+from toolkit.values import Address
+from toolkit.web.basicauth import Authenticator, credentials
+from toolkit.web.connection import Patience
+from toolkit.web.page import Publisher
+from toolkit.web.server import Server, Site, Web
+from toolkit.web.tls import may_enter
+from toolkit.web.webconfig import ClientAuth, Tls
 
 TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
 MUTUAL = TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"

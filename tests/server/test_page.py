@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.landing import About, SourceHealth, render
-from exporter.web.negotiation import gzip_wanted, metrics_format
-from exporter.web.page import Format, Page, Publisher
+from exporter.landing import About, SourceHealth, render
+from toolkit.web.negotiation import gzip_wanted, metrics_format
+from toolkit.web.page import Format, Page, Publisher
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"

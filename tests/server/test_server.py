@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.config import Web
-from exporter.errors import ConfigError
-from exporter.server import Server, Site
-from exporter.values import Address
-from exporter.web.connection import Patience
-from exporter.web.page import Page, Publisher
 from tests.server.serving import OPENMETRICS, SNAPSHOT, TEXT, Running, a_page, read_to_end, running
+from toolkit.errors import ConfigError
+from toolkit.values import Address
+from toolkit.web.connection import Patience
+from toolkit.web.page import Page, Publisher
+from toolkit.web.server import Server, Site, Web
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from exporter.errors import ConfigError
-from exporter.web import tls, webconfig
-from exporter.web.webconfig import ClientAuth, Tls, TlsVersion, WebConfig
 from tests.server.certs import authority
+from toolkit.errors import ConfigError
+from toolkit.web import tls, webconfig
+from toolkit.web.webconfig import ClientAuth, Tls, TlsVersion, WebConfig
 
 HASH = "$2y$04$" + "a" * 21 + "e" + "b" * 31
 TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import ConfigError
 from exporter.simulator.gpus import BOARDS
 from exporter.simulator.scenario import load, names, parse
+from toolkit.errors import ConfigError
 
 GOOD = """
 about = "One GPU in two instances and one in slots."

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.why.fetch import Site
+from toolkit.site import Site
 
 Labels = tuple[tuple[str, str], ...]
 Points = list[tuple[float, float]]

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.status import cli as status
 from exporter.why import cli as why
-from exporter.why.fetch import Site
 from exporter.why.from_snapshot import cases
 from tests.why.fake_prometheus import FakePrometheus
 from tests.why.story import Told, tell
+from toolkit.errors import ConfigError
+from toolkit.site import Site
 
 POD = "summaries/doc-summarizer-66d9c7b5f8-k4tqz"
 HURT = "search/reranker-7f9b54d6cc-9xgpl"

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import ConfigError, SourceError
+from exporter.errors import SourceError
 from exporter.model import Reason
-from exporter.why.fetch import fetch, site
+from exporter.why.fetch import fetch
 from tests.server.certs import authority
+from toolkit.errors import ConfigError
+from toolkit.site import site
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -17,10 +17,11 @@ import pytest
 from exporter.errors import SourceError
 from exporter.why import from_prometheus
 from exporter.why.case import Case
-from exporter.why.fetch import fetch, site
+from exporter.why.fetch import fetch
 from exporter.why.prometheus import Prometheus
 from tests.why.fake_prometheus import FakePrometheus
 from tests.why.story import VICTIM, Told, starved, tell
+from toolkit.site import site
 
 pytestmark = pytest.mark.real
 EXTRA = {"instance": "10.0.0.1:9945", "job": "slicewatch"}

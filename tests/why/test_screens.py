@@ -11,9 +11,9 @@ import pytest
 
 from exporter.status import cli as status
 from exporter.why import cli as why
-from exporter.why.fetch import Site
 from tests.why.fake_prometheus import FakePrometheus
 from tests.why.story import Judge, Told, as_judged, bursty, starved, tell
+from toolkit.site import Site
 
 SCREENS = Path(__file__).parent / "screens"
 VICTIM = "pricing/demand-forecast-train-wq6b2"

@@ -11,12 +11,12 @@ import pytest
 from exporter.verdict import Cause, Guarantee, Outcome
 from exporter.why import from_prometheus, from_snapshot
 from exporter.why.case import Case, Who
-from exporter.why.fetch import Site
 from exporter.why.finding import confidence, find
 from exporter.why.prometheus import Prometheus, one_of, selector
 from exporter.why.verdict_text import sentence
 from tests.why.fake_prometheus import FakePrometheus
 from tests.why.story import HOG, NOTEBOOK, VICTIM, Judge, Told, bursty, starved, tell, unknown
+from toolkit.site import Site
 
 SITE = Site("http://prometheus:9090")
 C = Guarantee.COMPUTE

@@ -6,8 +6,8 @@ import ipaddress
 import ssl
 from pathlib import Path
 
-from exporter.errors import ConfigError
-from exporter.web.webconfig import CIPHERS, CURVES, ClientAuth, Tls, TlsVersion
+from toolkit.errors import ConfigError
+from toolkit.web.webconfig import CIPHERS, CURVES, ClientAuth, Tls, TlsVersion
 
 _VERSIONS = {TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3}
 _VERIFY = {

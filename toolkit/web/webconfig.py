@@ -14,8 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-from exporter import yamlfile
-from exporter.yamltree import Fields, Node
+from toolkit import yamlfile
+from toolkit.yamltree import Fields, Node
 
 
 class ClientAuth(StrEnum):

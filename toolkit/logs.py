@@ -17,13 +17,13 @@ import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
-from exporter.config import Log
-from exporter.values import Level, LogFormat
+from toolkit.values import Level, LogFormat
 
-OWN_LOGGERS = ("exporter", "slo", "slicewatch")
+OWN_LOGGERS = ("exporter", "slo", "toolkit", "slicewatch")
 """Loggers that follow `--log.level`; other libraries are heard from warnings on: their debug lines may hold tokens."""
 
 _LEVELS = {
@@ -38,6 +38,14 @@ _MAX_VALUE = 1024
 _MAX_STACK = 16384
 
 Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What is logged, and how."""
+
+    level: Level
+    format: LogFormat
 
 
 def log(logger: logging.Logger, level: int, message: str, /, *, exc_info: bool = False, **fields: object) -> None:

@@ -1,7 +1,7 @@
 """Strict YAML from a file: one well-formed document, every fault of it at once, each with its file, line and column.
 
 A configuration that is half understood is worse than one that is refused, and a file with three mistakes should be
-mended in one go. So a file becomes a tree of `exporter.yamltree` nodes that know where they stand:
+mended in one go. So a file becomes a tree of `toolkit.yamltree` nodes that know where they stand:
 
     document = yamlfile.read(path)
     fields = document.root.mapping()
@@ -19,8 +19,8 @@ from pathlib import Path
 
 import yaml
 
-from exporter.errors import ConfigError
-from exporter.yamltree import Content, Entry, Mark, Node, Problems, Scalar, quoted
+from toolkit.errors import ConfigError
+from toolkit.yamltree import Content, Entry, Mark, Node, Problems, Scalar, quoted
 
 MAX_BYTES = 1 << 20
 """Larger files are refused: a configuration is written by hand."""

@@ -14,11 +14,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from exporter.logs import log
-from exporter.web.access import Access
-from exporter.web.connection import Connection, Patience
-from exporter.web.negotiation import gzip_wanted, metrics_format
-from exporter.web.page import CONTENT_TYPES, Format, Publisher
+from toolkit.logs import log
+from toolkit.web.access import Access
+from toolkit.web.connection import Connection, Patience
+from toolkit.web.negotiation import gzip_wanted, metrics_format
+from toolkit.web.page import CONTENT_TYPES, Format, Publisher
 
 _logger = logging.getLogger(__name__)
 

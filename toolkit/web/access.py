@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.errors import ConfigError
-from exporter.web import tls, webconfig
-from exporter.web.basicauth import Authenticator
-from exporter.web.webconfig import Tls, WebConfig
+from toolkit.errors import ConfigError
+from toolkit.web import tls, webconfig
+from toolkit.web.basicauth import Authenticator
+from toolkit.web.webconfig import Tls, WebConfig
 
 Signature = tuple[tuple[int, int, int] | None, ...]
 """What changes when a file is replaced or written to; None stands for a file that is not there."""

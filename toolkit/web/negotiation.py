@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.web.page import Format
+from toolkit.web.page import Format
 
 _MAX_CLAUSES = 64
 _OPENMETRICS = ("application/openmetrics-text", frozenset({"", "1.0.0"}))

@@ -17,21 +17,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from exporter.config import Web
-from exporter.errors import ConfigError
-from exporter.logs import log
-from exporter.values import Address
-from exporter.web.access import Access, WebAccess
-from exporter.web.connection import Connection, Patience
-from exporter.web.handler import Handler, Site
-from exporter.web.landing import About, SourceHealth
-from exporter.web.page import Page, Publisher
-from exporter.web.tls import may_enter
+from toolkit.errors import ConfigError
+from toolkit.logs import log
+from toolkit.values import Address
+from toolkit.web.access import Access, WebAccess
+from toolkit.web.connection import Connection, Patience
+from toolkit.web.handler import Handler, Site
+from toolkit.web.page import Page, Publisher
+from toolkit.web.tls import may_enter
 
-__all__ = ["About", "Page", "Patience", "Publisher", "Server", "Site", "SourceHealth"]
+__all__ = ["Page", "Patience", "Publisher", "Server", "Site", "Web"]
 
 _logger = logging.getLogger(__name__)
 
@@ -51,6 +51,15 @@ _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _POLL = 0.1
 _BACKLOG = 128
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """What the server needs."""
+
+    listen: Address
+    config_file: Path | None  # exporter-toolkit's web configuration
+    max_requests: int  # answered at a time
 
 
 class Server:

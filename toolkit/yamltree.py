@@ -1,7 +1,7 @@
 """What a strict YAML file is once parsed: values that know where they stand, and the faults found in them.
 
 A reader takes the tree apart with the methods of `Node` and `Fields`; what does not fit is noted in one place and raised
-at the end (`exporter.yamlfile.Document.finish`), so that all faults are told at once.
+at the end (`toolkit.yamlfile.Document.finish`), so that all faults are told at once.
 
 Values are text until a reader asks for a type: YAML 1.1's surprises (`1:30` is ninety, `0o17`, a date) never happen.
 """

@@ -1,0 +1,66 @@
+"""Whom to ask over HTTP: an address as a user wrote it, who asks, and whom to trust."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from toolkit.errors import ConfigError
+from toolkit.yamltree import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where to ask: an address without user info, the Authorization header if there is one, and whom to trust."""
+
+    url: str
+    authorization: str | None = None
+    tls: ssl.SSLContext | None = None
+
+
+def site(text: str, ca_file: Path | None = None, credentials_file: Path | None = None) -> Site:
+    """Parse a URL as the user wrote it. `credentials_file` holds one line `user:password`. Raises ConfigError."""
+    try:
+        parts = urlsplit(text)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise ConfigError(f"{quoted(text)}: expected a URL such as http://HOST:PORT") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
+        raise ConfigError(f"{quoted(_hidden(text))}: expected a URL such as http://HOST:PORT")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+    if credentials_file is not None:
+        user = _credentials(credentials_file)
+    header = f"Basic {base64.b64encode(user.encode()).decode()}" if user else None
+    url = urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
+    return Site(url, header, _trust(ca_file) if parts.scheme == "https" else None)
+
+
+def _hidden(text: str) -> str:
+    """The text without what may be a password."""
+    before, at, after = text.rpartition("@")
+    return f"…{at}{after}" if at and before else text
+
+
+def _credentials(path: Path) -> str:
+    try:
+        line = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {_why(error)}") from error
+    if ":" not in line or "\n" in line:
+        raise ConfigError(f"{path}: expected one line, user:password")
+    return line
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{ca_file}: no certificates in PEM could be read ({_why(error)})") from error
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
