@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import argparse
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
 
 from exporter import options
-from exporter.options import OPTIONS, Option
+from exporter.options import OPTIONS
 from exporter.values import KubernetesMode, SourceKind, node_name
-from toolkit import yamlfile
 from toolkit.errors import ConfigError
 from toolkit.flags import FlagParser
 from toolkit.logs import Log
+from toolkit.options import Option, Parsed, add_arguments, read
 from toolkit.web.server import Web
-from toolkit.yamltree import Node, Problems, quoted, suggestion
-
-T = TypeVar("T")
+from toolkit.yamltree import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,22 +56,6 @@ class Settings:
     once: bool  # one page to standard output, then exit
 
 
-def add_exporter_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add every option of `slicewatch exporter` to a parser; `settings` reads them from its namespace."""
-    for option in OPTIONS:
-        meaning = option.help.replace("%", "%%")
-        if option.switch:
-            parser.add_argument(f"--{option.name}", dest=option.name, action="append_const", const="true", help=meaning)
-            parser.add_argument(
-                f"--no-{option.name}", dest=option.name, action="append_const", const="false", help=argparse.SUPPRESS
-            )
-        else:
-            shown = f"{meaning} (default {option.default or 'none'})"
-            parser.add_argument(
-                f"--{option.name}", dest=option.name, action="append", metavar=option.metavar, help=shown
-            )
-
-
 def parse(
     argv: Sequence[str], environ: Mapping[str, str], hostname: Callable[[], str] = socket.gethostname
 ) -> Settings:
@@ -83,106 +64,23 @@ def parse(
     Raises ConfigError with one line for each fault. `--help` writes the help and raises SystemExit(0).
     """
     parser = FlagParser("slicewatch exporter", "Serve one node's GPU partitions as Prometheus metrics.")
-    add_exporter_arguments(parser)
+    add_arguments(parser, OPTIONS)
     return settings(parser.parse(argv), environ, hostname)
 
 
 def settings(
     namespace: argparse.Namespace, environ: Mapping[str, str], hostname: Callable[[], str] = socket.gethostname
 ) -> Settings:
-    """Make settings of a namespace that `add_exporter_arguments` filled. Raises ConfigError with every fault."""
+    """Make settings of a namespace to whose parser OPTIONS were added. Raises ConfigError with every fault."""
     problems: list[str] = []
-    given = dict(_flags(namespace, problems))
-    file = given.get(options.CONFIG_FILE.name)
-    if file is not None and file.text:
-        given = _file(Path(file.text), problems) | given
-    parsed = _Parsed(given, problems)
+    parsed = read(namespace, OPTIONS, options.CONFIG_FILE, problems)
     _refuse_contradictions(parsed, problems)
     if problems:
         raise ConfigError(*problems)
     return _settings(parsed, environ, hostname)
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A value as it was written. `base` is the folder that its relative path starts from."""
-
-    text: str
-    origin: str  # "--tick", or "slicewatch.yaml:3:1: tick"
-    base: Path | None = None
-
-
-class _Parsed:
-    """Parsed values by option, with a fault noted for each that does not parse."""
-
-    def __init__(self, given: Mapping[str, _Given], problems: list[str]) -> None:
-        self._given = given
-        self._parsed: dict[str, object] = {}
-        for option in OPTIONS:
-            self._parsed[option.name] = option.parse(option.default)
-            if (written := given.get(option.name)) is not None:
-                try:
-                    value = option.parse(written.text)
-                except ValueError as error:
-                    problems.append(f"{written.origin}: {quoted(written.text)}; expected {error}")
-                else:
-                    # An absolute path stays as it is: that is how paths join.
-                    rooted = written.base is not None and isinstance(value, Path)
-                    self._parsed[option.name] = written.base / value if rooted else value  # type: ignore[operator]
-
-    def __getitem__(self, option: Option[T]) -> T:
-        return cast("T", self._parsed[option.name])
-
-    def given(self, option: Option[object]) -> str | None:
-        """Return where a value for the option was written, or None when it was not."""
-        written = self._given.get(option.name)
-        return None if written is None else written.origin
-
-
-def _flags(namespace: argparse.Namespace, problems: list[str]) -> Iterator[tuple[str, _Given]]:
-    for option in OPTIONS:
-        texts: list[str] = getattr(namespace, option.name, None) or []
-        if len(texts) > 1:
-            problems.append(f"--{option.name} is given {len(texts)} times; expected once")
-        if texts:
-            yield option.name, _Given(texts[-1], f"--{option.name}")
-
-
-def _file(path: Path, problems: list[str]) -> dict[str, _Given]:
-    document = yamlfile.read(path)
-    found = _keys(document.root, "", document.problems)
-    problems.extend(document.problems.lines())
-    return {name: _Given(text, f"{node.mark}: {name}", path.parent) for name, (node, text) in found.items()}
-
-
-def _keys(node: Node, prefix: str, problems: Problems) -> dict[str, tuple[Node, str]]:
-    """Collect option names with their values from flat (`a.b: 1`) and nested (`a: {b: 1}`) keys."""
-    names = {option.name: option for option in OPTIONS if option is not options.CONFIG_FILE}
-    found: dict[str, tuple[Node, str]] = {}
-    for key, mark, value in node.mapping():
-        name = prefix + key
-        inner: dict[str, tuple[Node, str]] = {}
-        if name in names:
-            text = _switch_text(value) if names[name].switch else value.string()
-            inner = {} if text is None else {name: (value, text)}
-        elif any(known.startswith(f"{name}.") for known in names):
-            inner = _keys(value, f"{name}.", problems)
-        elif name == options.CONFIG_FILE.name:
-            problems.add(mark, f"{name} cannot be set in the file that it names")
-        else:
-            problems.add(mark, f"unknown key {quoted(name)}{suggestion(name, names)}")
-        for twice in found.keys() & inner.keys():
-            problems.add(inner[twice][0].mark, f"{name} sets {twice} again, after line {found[twice][0].mark.line}")
-        found |= inner
-    return found
-
-
-def _switch_text(node: Node) -> str | None:
-    value = node.boolean()
-    return None if value is None else str(value).lower()
-
-
-def _refuse_contradictions(parsed: _Parsed, problems: list[str]) -> None:
+def _refuse_contradictions(parsed: Parsed, problems: list[str]) -> None:
     problems.extend(
         f"{parsed.given(option)} is not in this version"
         for option in OPTIONS
@@ -199,7 +97,7 @@ def _refuse_contradictions(parsed: _Parsed, problems: list[str]) -> None:
                 problems.append(f"{origin} needs source simulator, and source is {kind} ({source})")
 
 
-def _settings(parsed: _Parsed, environ: Mapping[str, str], hostname: Callable[[], str]) -> Settings:
+def _settings(parsed: Parsed, environ: Mapping[str, str], hostname: Callable[[], str]) -> Settings:
     return Settings(
         web=Web(
             listen=parsed[options.LISTEN],

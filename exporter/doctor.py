@@ -19,9 +19,11 @@ from exporter.collect import Tick
 from exporter.config import Settings
 from exporter.metrics import SourceHealth
 from exporter.model import Missing, Reason, Sharing, Snapshot
+from exporter.options import OPTIONS
 from exporter.service import last_of_two
 from exporter.values import SourceKind
 from toolkit.flags import FlagParser
+from toolkit.options import add_arguments
 
 _UNREACHABLE = 3
 _WIDTH = 130
@@ -50,7 +52,7 @@ _MODES = {
 def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO) -> int:
     """Examine this node; exit status 3 when a source that is switched on cannot be reached. Raises ConfigError."""
     parser = FlagParser("slicewatch doctor", "What the exporter could read here, and what that lets it judge.")
-    config.add_exporter_arguments(parser)
+    add_arguments(parser, OPTIONS)
     settings = config.settings(parser.parse(argv), environ)
     logging.getLogger().addHandler(logging.NullHandler())  # what is down is said below
     tick, down = last_of_two(settings, environ)

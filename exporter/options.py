@@ -1,33 +1,10 @@
-"""The options of `slicewatch exporter` as one table, from which flags, configuration keys and their page are made.
-
-Each option is a flag `--name` and a key `name` of `--config.file`; both are text that the option's parser turns into a
-value once.
-"""
+"""The options of `slicewatch exporter`, one table of them, and their page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-
 from exporter.values import SourceKind, kubernetes, node_name, scenario
 from toolkit import values
-
-T_co = TypeVar("T_co", covariant=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option(Generic[T_co]):
-    """One option. `planned`: the contract names it and this version refuses any value but the default."""
-
-    name: str
-    metavar: str
-    parse: Callable[[str], T_co]
-    default: str
-    help: str
-    switch: bool = False
-    planned: bool = False
-
+from toolkit.options import Option, table
 
 LISTEN = Option(
     name="web.listen-address",
@@ -181,7 +158,7 @@ OPTIONS: tuple[Option[object], ...] = (
 """Every option, in the order of the help."""
 
 
-def markdown(options: Collection[Option[object]] = OPTIONS) -> str:
+def markdown() -> str:
     """Return the text of docs/configuration.md."""
     lines = [
         "# Configuration",
@@ -193,12 +170,6 @@ def markdown(options: Collection[Option[object]] = OPTIONS) -> str:
         "(`web.listen-address: ':9945'`) or nested (`web: {listen-address: ':9945'}`); an unknown key is an error.",
         "Relative paths in the file are relative to the file. Durations are Prometheus's: `500ms`, `1s`, `1m30s`.",
         "",
-        "| option | value | default | meaning |",
-        "|---|---|---|---|",
+        *table(OPTIONS),
     ]
-    for option in options:
-        value = (option.metavar or "true or false").replace("|", "\\|")
-        default = f"`{option.default}`" if option.default else "none"
-        meaning = option.help + (" Not in this version." if option.planned else "")
-        lines.append(f"| `{option.name}` | {value} | {default} | {meaning} |")
     return "\n".join(lines) + "\n"
