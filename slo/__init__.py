@@ -1,5 +1,5 @@
-"""Many nodes, from samples to verdicts: the SLO evaluator.
+"""Many nodes, from samples to verdicts: objectives, rules, budgets, alerts.
 
-Nothing is here yet but the place. The package knows the exporter only through `exporter.catalogue`; an import contract
-holds it to that from the first day.
+The package knows the exporter only through `exporter.catalogue`; an import contract holds it to that. It needs the extra
+`slo` (numpy, polars, urllib3), which no node carries.
 """

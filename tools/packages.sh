@@ -1,7 +1,8 @@
 #!/bin/sh
-# Debian's packages that the tests use: a C compiler for the fake driver, Prometheus for promtool and real scrapes, and
-# Python's venv module. Installs what is missing when run as root on a Debian or Ubuntu machine; otherwise says what is
-# missing and goes on, for the tests that need it say so themselves. With --venv-only, only what a virtual environment needs.
+# Debian's packages that the tests use: a C compiler for the fake driver; Prometheus, Alertmanager and VictoriaMetrics with
+# their tools; and Python's venv module. Installs what is missing when run as root on a Debian or Ubuntu machine; otherwise
+# says what is missing and goes on, for the tests that need it say so themselves. With --venv-only, only what a virtual
+# environment needs.
 set -eu
 
 missing=""
@@ -12,6 +13,8 @@ if [ "${1:-}" != "--venv-only" ]; then
     command -v cc >/dev/null 2>&1 || need gcc
     [ -e /usr/include/stdio.h ] || need libc6-dev
     command -v promtool >/dev/null 2>&1 || need prometheus
+    command -v amtool >/dev/null 2>&1 || need prometheus-alertmanager
+    command -v victoria-metrics >/dev/null 2>&1 || need victoria-metrics
 fi
 [ -n "$missing" ] || exit 0
 
