@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from slo.burning import Raised, alert_labels, asks
-from slo.burnrate import exact
+from slo.burnrate import TENANT_FLOOR, exact
 from slo.entity import Entity, Facts
 from slo.sli import IDLE, States
 from slo.slices import Slices
 from slo.spec import Objective, PartitionSLO, Severity
 from slo.verdicts import Alert, AlertName, Budget
 from slo.windows import Counted
-
-TENANT_FLOOR = 5
-"""A namespace's budget is only called exhausted with as many bad slices."""
 
 _STATES = 4
 

@@ -40,6 +40,9 @@ UNMET_FLOOR = 5
 """The ticket for a partition that is rarely used and mostly starved: bad/valid of a day above the ratio, and at least
 the floor of bad slices."""
 
+TENANT_FLOOR = 60
+"""Bad slices below which a namespace's budget is not called exhausted: a young namespace has little to divide by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Threshold:

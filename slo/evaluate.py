@@ -9,7 +9,7 @@ import numpy as np
 
 from slo import budget
 from slo.burning import Burning, Flags
-from slo.burnrate import HOUR
+from slo.burnrate import HOUR, TENANT_FLOOR
 from slo.entity import Entity
 from slo.episodes import episodes
 from slo.sli import BAD, GOOD
@@ -113,7 +113,7 @@ def _tenants(spec: PartitionSLO, found: Slices, keep: int) -> Iterator[Episode]:
     for tenant, rows in members.items():
         states = found.states[rows]
         bad: Counted = (states == BAD).sum(axis=0, dtype=np.int32)[None]
-        if int(bad.sum()) >= budget.TENANT_FLOOR:
+        if int(bad.sum()) >= TENANT_FLOOR:
             valid: Counted = (states >= GOOD).sum(axis=0, dtype=np.int32)[None]
             spent = within(bad, spec.period // SLICE)[0], within(valid, spec.period // SLICE)[0]
             for one in budget.raised(spec, tenant, *spent):

@@ -68,6 +68,10 @@ class Live:
         """How many partitions had a slice within three days."""
         return len(self._place)
 
+    def entities(self) -> tuple[Entity, ...]:
+        """Return those partitions."""
+        return tuple(self._place)
+
     def replay(self, page: Slices) -> None:
         """Push a page of history; alerts do not fire of it. Minutes that were already pushed are passed over."""
         for column in range(page.minutes):

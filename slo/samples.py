@@ -27,6 +27,16 @@ class Samples:
     frame: pl.DataFrame
 
 
+def together(parts: Sequence[Samples]) -> Samples:
+    """Put samples of several answers behind one another; a series that is in two of them stays two."""
+    frames, before = [], 0
+    for part in parts:
+        frames.append(part.frame.with_columns((pl.col("series") + before).cast(pl.UInt32)))
+        before += len(part.series)
+    series = tuple(labels for part in parts for labels in part.series)
+    return Samples(series, pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA))
+
+
 class History(Protocol):
     """A store that remembers."""
 

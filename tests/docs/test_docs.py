@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 import pytest
 
-from exporter import app
 from exporter.catalogue import CHECKS, GUARANTEES, METRICS, ORPHAN_KINDS, OUTCOMES
 from exporter.demand import DemandPolicy
 from exporter.model import Enforcer, PromiseClass, Reason, Sharing
@@ -18,11 +17,15 @@ from exporter.policy import Policy
 from exporter.simulator import scenario
 from exporter.sources.declared import Limits
 from exporter.verdict import Cause, Evidence
+from slicewatch import PROGRAM
+from slo import app as slo_app
+from slo.run.metrics import StatusCollector
+from slo.run.status import Status
 from tests.docs.reading import ROOT, anchors, code, documents, links, written
 
 WRITTEN = sorted(written())
-OTHERS = {"--help", "--version"}
-"""Flags of every command line; the flags of other programs do not stand in these documents."""
+OTHERS = {"--help", "--version", "--lint", "--web.route-prefix"}
+"""Flags of every command line, of promtool and of Alertmanager."""
 
 
 @pytest.mark.parametrize("path", sorted(documents()))
@@ -55,14 +58,20 @@ def test_every_document_is_reached_from_the_readme() -> None:
     assert decisions & reached
 
 
-def flags_of(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+def commands() -> list[list[str]]:
+    """Every command, as its words."""
+    plain = [[name] for name in PROGRAM.commands if name != "slo"]
+    return [*plain, *(["slo", name] for name in slo_app.commands(""))]
+
+
+def flags_of(command: list[str], capsys: pytest.CaptureFixture[str]) -> set[str]:
     """Flags that a command's own help names."""
-    assert app.run([command, "--help"], {}, io.StringIO(), io.StringIO()) == 0
+    assert PROGRAM.run([*command, "--help"], {}, io.StringIO(), io.StringIO()) == 0
     return set(re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", capsys.readouterr().out))
 
 
 def all_flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    return {flag for command in app._COMMANDS for flag in flags_of(command, capsys)}
+    return {flag for command in commands() for flag in flags_of(command, capsys)}
 
 
 def test_every_flag_in_a_document_exists(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +94,10 @@ def _flags(text: str) -> Iterable[str]:
 
 
 def test_every_metric_in_a_document_is_in_the_catalogue() -> None:
-    known = {metric.name for metric in METRICS}
+    own = StatusCollector((), Status, "").collect()
+    known = {metric.name for metric in METRICS} | {
+        name for family in own for name in (family.name, f"{family.name}_total")
+    }
     named = {
         (path, name)
         for path in WRITTEN
@@ -104,8 +116,8 @@ def test_every_command_in_a_document_exists_and_every_command_is_in_the_readme()
         for piece in code(written()[path])
         for word in re.findall(r"(?:^|(?<!-n)[\s/])slicewatch(?:\.py)? ([a-z]+)", piece)
     }
-    assert {(path, word) for path, word in named if word not in app._COMMANDS} == set()
-    assert {word for path, word in named if path == "README.md"} == set(app._COMMANDS)
+    assert {(path, word) for path, word in named if word not in PROGRAM.commands} == set()
+    assert {word for path, word in named if path == "README.md"} == set(PROGRAM.commands)
 
 
 def test_every_verb_of_make_in_a_document_exists() -> None:

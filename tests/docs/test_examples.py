@@ -19,8 +19,10 @@ from exporter.catalogue import METRICS
 from exporter.config import Settings
 from exporter.incidents import Story, follow
 from exporter.screen import alert, happening, partitions
+from slo import specfile, validate
 from tests.docs.reading import ROOT, blocks, matches, written
 from tests.scenarios.stage import Stage
+from tests.slo.check.test_check import check, story
 
 README = written()["README.md"]
 INSTALL = written()["docs/install.md"]
@@ -169,3 +171,27 @@ def test_the_demo_in_the_readme_is_of_a_run() -> None:
         stage.close()
     assert isinstance(console.file, io.StringIO)
     assert_excerpt(excerpt, console.file.getvalue().splitlines())
+
+
+SLO = written()["docs/slo.md"]
+
+
+def test_the_objective_of_the_guide_is_one() -> None:
+    (document,) = blocks(SLO, "yaml")
+    assert len(specfile.parse(document).objectives) == 2
+
+
+def test_what_the_guide_says_of_three_nines_is_what_validate_says(tmp_path: Path) -> None:
+    source = Path(specfile.__file__).parent / "specs" / "compute.yaml"
+    (tmp_path / "three-nines.yaml").write_text(source.read_text().replace("target: 0.99\n", "target: 0.999\n"))
+    out = io.StringIO()
+    validate.main(["--partitions", "10000", str(tmp_path / "three-nines.yaml")], {}, out, io.StringIO())
+    shown, _ = blocks(SLO, "text")
+    assert shown.partition("\n")[2].strip() == out.getvalue().strip()
+
+
+def test_the_check_of_the_guide_is_a_real_screen() -> None:
+    _, shown = blocks(SLO, "text")
+    lines = check(story(20))[1].splitlines()
+    for wanted in shown.splitlines()[1:]:
+        assert wanted in {"", "…"} or any(matches(wanted, line) for line in lines), wanted

@@ -138,10 +138,10 @@ def test_a_budget_is_what_the_target_leaves():
 
 
 def test_a_spent_namespace_has_a_ticket():
-    found = one_row((GOOD, 400), (BAD, 5), (GOOD, 100))
+    found = one_row((GOOD, 5000), (BAD, 60), (GOOD, 1000))
     rules = spec(keep=0)
-    # Five of 405 are more than 1 %; with 500 valid slices they are exactly 1 %, which is spent and not overspent.
-    assert episodes(found, AlertName.TENANT, rules) == [(404, 499, 400)]
+    # Sixty of 5,060 are more than 1 %; with 6,000 valid slices they are exactly 1 %, which is spent and not overspent.
+    assert episodes(found, AlertName.TENANT, rules) == [(5059, 5999, 5000)]
 
 
 def test_two_nodes_of_a_fleet_are_one_page_when_ten_partitions_burn():

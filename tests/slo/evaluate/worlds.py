@@ -104,6 +104,6 @@ class Counted:
         burning = Counter(where[row] for row in paging)
         wide = [gpu for gpu, count in burning.items() if count >= 2 and count >= 0.5 * used[gpu]]
         nodes = Counter(node for node, _ in wide)
-        found = {("GPUWidePromiseBurn", *gpu): "page" for gpu in wide}
+        found: dict[tuple[str, ...], str] = {("GPUWidePromiseBurn", *gpu): "page" for gpu in wide}
         found |= {("GPUNodeWidePromiseBurn", node): "page" for node, count in nodes.items() if count >= 2}
         return found

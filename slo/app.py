@@ -1,0 +1,71 @@
+"""The command line of objectives: `slicewatch slo COMMAND`. Each command imports what it needs when it is asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from toolkit.command import Command, Program
+from toolkit.errors import ConfigError
+
+_HELP = """\
+slicewatch slo: from counters to budgets, alerts and pages
+
+usage: slicewatch slo COMMAND [flags]
+
+  validate   read objectives and say what is wrong with them, or may be
+  rules      recording and alerting rules for Prometheus, Mimir, Thanos or VictoriaMetrics; routing for Alertmanager
+  check      are the objectives kept? For people, CI and cron
+  run        evaluate every minute, serve what comes of it, post alerts to Alertmanager
+
+`slicewatch slo COMMAND --help` lists the flags. Without files, the objectives that come with the program are taken.
+"""
+
+_NEEDED = ("numpy", "polars", "urllib3")
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO, *, version: str) -> int:
+    """Run one command line behind `slicewatch slo` and return its exit status."""
+    return Program("slicewatch slo", _HELP, version, commands(version)).run(argv, environ, stdout, stderr)
+
+
+def commands(version: str) -> Mapping[str, Command]:
+    """Return the commands by name."""
+
+    def serve(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+        del environ, stdout
+        _need()
+        from slo.run import service, settings  # noqa: PLC0415
+
+        return service.serve(settings.parse(argv), version, stderr)
+
+    return {"validate": _validate, "rules": _rules, "check": _check, "run": serve}
+
+
+def _validate(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    from slo import validate  # noqa: PLC0415
+
+    return validate.main(argv, environ, stdout, stderr)
+
+
+def _rules(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    _need()
+    from slo.rules import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout, stderr)
+
+
+def _check(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    del stderr
+    _need()
+    from slo.check import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout)
+
+
+def _need() -> None:
+    """Raise ConfigError when the libraries of the extra `slo` are not there; a node's installation has none of them."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)} not installed: pip install 'slicewatch[slo]'")

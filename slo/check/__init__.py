@@ -1,0 +1,1 @@
+"""`slicewatch slo check`: whether objectives are kept."""

@@ -1,0 +1,60 @@
+"""A fleet's objectives over a window: read page by page, judged whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.catalogue import GUARANTEE_SECONDS, PARTITION_INFO, PROMISE_INFO
+from slo.entity import Entity, Facts
+from slo.evaluate import Evaluation, evaluate
+from slo.grid import counters, facts
+from slo.samples import History
+from slo.sli import IDLE, LOOKBACK
+from slo.slices import Slices, joined, slices
+from slo.spec import Matcher, Op, PartitionSLO
+
+PAGE = 6 * 3600
+"""Seconds of history that are read at a time: what is read is held in memory, what becomes of it is a byte a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a window of history comes to. Times are Unix seconds."""
+
+    source: str
+    start: int
+    end: int
+    known_from: int | None  # end of the first slice that anything is known of; None when nothing is
+    partitions: int
+    evaluations: tuple[Evaluation, ...]
+
+
+def judge(history: History, specs: Sequence[PartitionSLO], start: int, end: int) -> Judgement:
+    """Judge SLOs over start < t ≤ end; both are whole minutes. Raises UnreachableError."""
+    pages: dict[str, list[Slices]] = {spec.name: [] for spec in specs}
+    known: dict[tuple[str, ...], dict[Entity, Facts]] = {spec.group_by: {} for spec in specs}
+    guarantees = "|".join(sorted({spec.sli.guarantee for spec in specs}))
+    matchers = (Matcher("guarantee", Op.MATCHES, guarantees),)
+    for first in range(start, end, PAGE):
+        last = min(first + PAGE, end)
+        info, promise = (history.read(one.name, (), first - LOOKBACK, last) for one in (PARTITION_INFO, PROMISE_INFO))
+        for group_by, found in known.items():
+            found.update(facts(info, promise, group_by))
+        samples = history.read(GUARANTEE_SECONDS.name, matchers, first - LOOKBACK, last)
+        for spec in specs:
+            values = counters(samples, spec.sli.guarantee, spec.group_by, first, last)
+            pages[spec.name].append(slices(spec, values, known[spec.group_by]))
+    return _judged(history.name, specs, {name: joined(found) for name, found in pages.items()}, start, end)
+
+
+def _judged(source: str, specs: Sequence[PartitionSLO], whole: Mapping[str, Slices], start: int, end: int) -> Judgement:
+    begun = [first for found in whole.values() if (first := _known_from(found)) is not None]
+    entities = {who for found in whole.values() for who in found.entities}
+    evaluations = tuple(evaluate(spec, whole[spec.name]) for spec in specs)
+    return Judgement(source, start, end, min(begun, default=None), len(entities), evaluations)
+
+
+def _known_from(found: Slices) -> int | None:
+    measured = (found.states >= IDLE).any(axis=0)
+    return found.first + int(measured.argmax()) * 60 if measured.any() else None

@@ -1,0 +1,1 @@
+"""`slicewatch slo run`: the evaluator as a service."""
