@@ -51,7 +51,7 @@ gen: $(STAMP) ## write the generated files
 	$(BIN)/python -m tools.generate
 
 unit: $(STAMP) ## all tests
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 golden: $(STAMP) ## rewrite the golden pages and screens; then read the diff
 	GOLDEN=write $(BIN)/pytest tests/scenarios tests/why -q

@@ -23,6 +23,10 @@ class AlertName(StrEnum):
     WATCHDOG = "GPUSLOWatchdog"
 
 
+NOT_SHOWN = "GPUSLOAlertsNotShown"
+"""The alert by which `slo run` says in a storm how many others it does not post; rules have no need of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """An alert's identity: its full label set, `alertname`, `severity` and `slo` included. Hashable by `key`."""

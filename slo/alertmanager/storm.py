@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from slo.alertmanager.notice import Key, Notice, identity
-from slo.verdicts import AlertName, Firing
+from slo.verdicts import NOT_SHOWN, AlertName, Firing
 
-ALERT: Final = "GPUSLOAlertsNotShown"
+ALERT: Final = NOT_SHOWN
 """The alert that stands for those that are not shown; one for each severity among them."""
 
 SLO: Final = "not-shown"

@@ -15,6 +15,8 @@ from slo.spec import PartitionSLO, Subject
 
 _SINCE = {"fast": ("6h:1m", "6 hours"), "slow": ("1d:5m", "day")}
 _OWN = "own"
+_LOST = "gpu_partition_lost_seconds_total"
+_SECONDS = "gpu_partition_guarantee_seconds_total"
 _NOT_KNOWN = "not known"
 
 
@@ -37,14 +39,19 @@ def promised(spec: PartitionSLO) -> str:
 
 
 def got(spec: PartitionSLO) -> str:
-    """Write what was got of the quantity over the last ten minutes; empty where the promise is not one."""
+    """Write what was got of the quantity; empty where the promise is not one.
+
+    Of compute, over the broken time of the last hour alone: a mean with the time before would say that all was well.
+    """
     match _quantity(spec):
         case "compute":
-            mean = f"min(avg_over_time(gpu_partition_delivered_compute_ratio{{{MATCHERS}}}[10m]))"
-            return _gauge(mean, "humanizePercentage", " of the GPU")
+            broken = _grown(spec, _SECONDS, f"outcome={quoted('broken')}", by=("outcome",))
+            part = f"sum({_grown(spec, _LOST)}) / (sum({broken}) > 0)"
+            left = f"max(gpu_partition_promised_compute_ratio{{{MATCHERS}}}) * (1 - {part})"
+            return _gauge(left, "humanizePercentage", " of the GPU while the promise was broken, in the last hour")
         case "memory":
             least = f"min(min_over_time(gpu_partition_obtainable_memory_bytes{{{MATCHERS}}}[10m]))"
-            return _gauge(least, "humanize1024", "B")
+            return _gauge(least, "humanize1024", "B in the last 10 minutes")
         case _:
             return ""
 
@@ -52,7 +59,9 @@ def got(spec: PartitionSLO) -> str:
 def since(spec: PartitionSLO, burn: str) -> str:
     """Write the time of the first bad slice of the last hours (a fast burn) or of the last day (a slow one)."""
     steps, span = _SINCE[burn]
-    expression = f"min(min_over_time(timestamp({BAD}{{slo={quoted(spec.name)},{MATCHERS}}})[{steps}]))"
+    now = f"timestamp({BAD}{{slo={quoted(spec.name)},{MATCHERS}}})"
+    # The steps of a subquery are whole minutes of the clock: the marker of this evaluation is behind the last of them.
+    expression = f"min(min_over_time({now}[{steps}]) or {now})"
     found = f"{first('humanizeTimestamp')}, the first bad minute of the last {span}"
     return ask(expression, _OWN, found, _NOT_KNOWN)
 
@@ -61,7 +70,7 @@ def cause(spec: PartitionSLO) -> str:
     """Write the cause of most of the last hour's loss."""
     if spec.sli.subject is Subject.COVERAGE:
         return _top(spec, "gpu_partition_blind_seconds_total", ("reason",), _NOT_KNOWN)
-    return _top(spec, "gpu_partition_lost_seconds_total", ("cause",), _NOT_KNOWN)
+    return _top(spec, _LOST, ("cause",), _NOT_KNOWN)
 
 
 def neighbour(spec: PartitionSLO) -> str:
@@ -82,8 +91,13 @@ def _gauge(expression: str, how: str, unit: str) -> str:
 
 def _top(spec: PartitionSLO, metric: str, by: Sequence[str], missing: str) -> str:
     """Write what a counter grew most by in an hour; a counter that was reset or born since counts from zero."""
-    each = names((*partition(spec), *by))
-    series = f"{metric}{{guarantee={quoted(spec.sli.guarantee)},{MATCHERS}}}"
-    now, before = f"max by {each} ({series})", f"max by {each} ({series} offset 1h)"
-    grown = f"sum by {names(by)} ({now} - {before} >= 0 or {now})"
+    grown = f"sum by {names(by)} ({_grown(spec, metric, by=by)})"
     return ask(f"topk(1, {grown} > 0)", _OWN, first_labels(*by), missing)
+
+
+def _grown(spec: PartitionSLO, metric: str, *matchers: str, by: Sequence[str] = ("cause",)) -> str:
+    """Write by how much counters grew in an hour, by partition and these labels."""
+    each = names((*partition(spec), *by))
+    series = f"{metric}{{{','.join((f'guarantee={quoted(spec.sli.guarantee)}', *matchers, MATCHERS))}}}"
+    now, before = f"max by {each} ({series})", f"max by {each} ({series} offset 1h)"
+    return f"{now} - {before} >= 0 or {now}"

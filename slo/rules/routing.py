@@ -14,7 +14,7 @@ from typing import Any
 from slo.entity import IDENTITY
 from slo.rules.document import comment, dump
 from slo.spec import PartitionSLO, Severity
-from slo.verdicts import AlertName
+from slo.verdicts import NOT_SHOWN, AlertName
 
 NODE_DOWN = ("KubeNodeNotReady", "KubeNodeUnreachable", "NodeDown")
 """Alerts of others that say that a whole node is gone; they have to carry `node`. kube-prometheus and common usage."""
@@ -101,7 +101,7 @@ def _route(specs: Sequence[PartitionSLO], whom: Receivers) -> dict[str, Any]:
     }
     page = {
         "receiver": whom.page,
-        "matchers": [_is(*_SLO_ALERTS), f'severity="{Severity.PAGE}"'],
+        "matchers": [_is(*_SLO_ALERTS, NOT_SHOWN), f'severity="{Severity.PAGE}"'],
         "group_by": [*site, "slo", "severity"],
         "group_wait": "30s",
         "group_interval": "5m",
@@ -109,7 +109,7 @@ def _route(specs: Sequence[PartitionSLO], whom: Receivers) -> dict[str, Any]:
     }
     ticket = {
         "receiver": whom.ticket,
-        "matchers": [_is(*_SLO_ALERTS), f'severity="{Severity.TICKET}"'],
+        "matchers": [_is(*_SLO_ALERTS, NOT_SHOWN), f'severity="{Severity.TICKET}"'],
         "group_by": [*site, "namespace", "slo"],
         "group_wait": "5m",
         "group_interval": "1h",

@@ -43,13 +43,13 @@ def burn(spec: PartitionSLO, objective: Objective, pairs: Sequence[Threshold], l
         f"and {number(pair.short_above)} in {duration(pair.burn.short)}"
         for pair in pairs
     )
-    summary = f"{_pod()} {_fails(spec)} in {_COUNT} minutes of the last {_LAST[name]}."
+    summary = f"{_pod()} {_fails(spec)} in {_COUNT} min of the last {_LAST[name]}."
     return _of_partition(spec, objective, AlertName.PARTITION, links, (summary, name, fires))
 
 
 def unmet(spec: PartitionSLO, objective: Objective, links: Links) -> dict[str, str]:
     """Return the annotations of the ticket for a partition that is rarely used and mostly starved."""
-    summary = f"{_pod()} {_fails(spec)} in {_COUNT} minutes of the last day, most of those that it wanted."
+    summary = f"{_pod()} {_fails(spec)} in {_COUNT} min of the last day, most of those that it wanted."
     fires = "too rarely used to burn a budget, and starved for most of its use"
     return _of_partition(spec, objective, AlertName.UNMET, links, (summary, "slow", fires))
 
@@ -128,7 +128,7 @@ def _of_partition(
         summary,
         _meant(spec),
         f"{evidence.prepare(partition(spec))}Promised: {_promise(spec, objective)}",
-        *([f"Got: {got} in the last 10 minutes"] if got else []),
+        *([f"Got: {got}"] if got else []),
         f"Since: {evidence.since(spec, past)}",
         f"Cause: {evidence.cause(spec)}",
         *([f"Neighbour: {neighbour}"] if neighbour else []),

@@ -8,6 +8,7 @@ does without the rules, and is killed in the middle. In real time, because the r
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -128,8 +129,11 @@ def told_all(alert: dict[str, Any], gpu: str) -> None:
     assert (labels["namespace"], labels["pod"], labels["container"]) == ("pricing", VICTIM, "train"), labels
     assert (labels["gpu"], labels["severity"], labels["slo"]) == (gpu, "page", "compute"), labels
     assert labels["node"] == "node-1", labels
-    for word in ("0.25", "neighbour", f"batch/{HOG}", f"slicewatch why pricing/{VICTIM}"):
+    for word in ("neighbour", f"batch/{HOG}", f"slicewatch why pricing/{VICTIM}"):
         assert word in said, f"{word!r} is not in {said}"
+    assert "25%" in said or "0.25" in said, said
+    # Alone it had all of the GPU; while it was starved, a sixth.
+    assert re.search(r"got:? (0\.1[0-9]|1[0-9](\.[0-9]+)?%)", said, re.IGNORECASE), said
     assert "runbooks.example.org" in alert["annotations"]["runbook_url"], said
 
 

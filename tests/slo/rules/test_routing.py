@@ -45,6 +45,8 @@ def test_amtool_takes_it(file: Path):
         ({"alertname": "GPUPartitionPromiseBurn", "severity": "ticket", "namespace": "team-b"}, "gpu-slo-ticket"),
         ({"alertname": "GPUTenantBudgetExhausted", "severity": "ticket", "namespace": "team-a"}, "team-a-inbox"),
         ({"alertname": "GPUPartitionTelemetryMissing", "severity": "ticket"}, "gpu-slo-ticket"),
+        ({"alertname": "GPUSLOAlertsNotShown", "severity": "page", "slo": "not-shown"}, "gpu-slo-page"),
+        ({"alertname": "GPUSLOAlertsNotShown", "severity": "ticket", "slo": "not-shown"}, "gpu-slo-ticket"),
         ({"alertname": "GPUSLOWatchdog", "severity": "none"}, "gpu-slo-watchdog"),
         ({"alertname": "SomethingElse", "severity": "page"}, "default"),
     ],
