@@ -132,8 +132,8 @@ def told_all(alert: dict[str, Any], gpu: str) -> None:
     for word in ("neighbour", f"batch/{HOG}", f"slicewatch why pricing/{VICTIM}"):
         assert word in said, f"{word!r} is not in {said}"
     assert "25%" in said or "0.25" in said, said
-    # Alone it had all of the GPU; while it was starved, a sixth.
-    assert re.search(r"got:? (0\.1[0-9]|1[0-9](\.[0-9]+)?%)", said, re.IGNORECASE), said
+    # Starved it had a sixth; slo run tells the mean with the rest of the wanted time.
+    assert re.search(r"got:? (0\.(1[0-9]|2[0-4])|1[0-9](\.[0-9]+)?%)", said, re.IGNORECASE), said
     assert "runbooks.example.org" in alert["annotations"]["runbook_url"], said
 
 

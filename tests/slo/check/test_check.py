@@ -163,3 +163,11 @@ def test_the_site_is_the_one_that_was_named():
         connected=connected,
     )
     assert (asked[0].url, asked[0].authorization is not None) == ("http://host:1/prefix", True)
+
+
+def test_the_first_minute_of_the_window_counts():
+    out = io.StringIO()
+    argv = ["--prometheus=http://p", f"--at={END}", "--since=3h", "--json"]
+    cli.main(argv, {}, out, connected=lambda _site, _tenant: Store(story(0)))
+    (row,) = [one for one in json.loads(out.getvalue())["objectives"] if one["objective"] == "enforced" and one["good"]]
+    assert row["good"] == 180

@@ -14,7 +14,7 @@ from slo.evaluate import evaluate
 from slo.live import Live
 from slo.sli import BAD, GOOD, IDLE, UNKNOWN
 from slo.slices import Slices, joined, slices
-from slo.spec import PartitionSLO
+from slo.spec import PartitionSLO, Severity
 from slo.verdicts import Alert, AlertName, Episode, Firing
 from tests.slo.evaluate.worlds import DAY, FIRST, Counted, fleets, partition, spec, world
 
@@ -205,3 +205,46 @@ def test_whom_the_objective_is_not_for_is_left_out():
     known = {partition(0)[0]: partition(0)[1], partition(1)[0]: Facts(node="n1", classes={"compute": "soft_cap"})}
     counters = Counters((*known, partition(2)[0]), FIRST, np.zeros((3, 2, 4)))
     assert slices(spec(), counters, known).entities == (partition(0)[0],)
+
+
+def test_a_budget_forgets_what_is_older_than_its_period():
+    live = Live(spec(period=DAY))
+    page = one_row((BAD, 60))
+    live.replay(page)
+    late = one_row((GOOD, 60))
+    live.replay(replace(late, first=FIRST + 2 * DAY))
+    (left,) = live.budgets().values()
+    assert (left.bad, left.good) == (0, 60)
+
+
+def test_two_of_five_partitions_of_a_gpu_are_no_trouble_of_the_gpu():
+    burning, fine = [GOOD] * 60 + [BAD] * 20, [GOOD] * 80
+    members = [partition(number) for number in range(5)]
+    assert episodes(world([burning] * 2 + [fine] * 3, members), AlertName.GPU) == []
+    assert episodes(world([burning] * 2 + [fine] * 2, members[:4]), AlertName.GPU) == [(68, None, 60)]
+
+
+def test_ten_of_a_hundred_and_one_partitions_are_no_trouble_of_the_fleet():
+    burning, fine = [GOOD] * 60 + [BAD] * 20, [GOOD] * 80
+    members = [partition(number, gpu=number, node=f"n{number}") for number in range(101)]
+    assert episodes(world([burning] * 10 + [fine] * 91, members), AlertName.FLEET) == []
+    assert episodes(world([burning] * 10 + [fine] * 90, members[:100]), AlertName.FLEET) == [(68, None, 60)]
+
+
+def test_a_burn_that_pages_is_not_forgotten_for_a_slow_one_that_does_not_hold():
+    rules = spec()
+    hard = replace(rules.objectives[0], slow=Severity.PAGE)
+    rules = replace(rules, objectives=(hard, rules.objectives[1]))
+    found = world([[GOOD] * 60 + [BAD] * 20] * 2, [partition(0), partition(1)])
+    assert episodes(found, AlertName.GPU, rules) == [(68, None, 60)]
+
+
+def test_trouble_of_half_an_hour_ago_is_another_run():
+    found = one_row((GOOD, 20), (BAD, 2), (GOOD, 30), (BAD, 20))
+    assert [began for _, _, began in episodes(found, AlertName.PARTITION, burn="fast")] == [52]
+
+
+def test_every_partition_of_a_large_fleet_is_looked_at():
+    members = [partition(number, gpu=number, node=f"n{number}") for number in range(120)]
+    found = world([[GOOD] * 60 + [BAD] * 20] * 120, members)
+    assert len(episodes(found, AlertName.PARTITION, burn="fast")) == 120

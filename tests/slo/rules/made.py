@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from slo.rules import document, promtests
+from slo.rules.scenario import Series, alive, fake
 from slo.spec import Alerting, Matcher, Objective, Op, PartitionSLO, Severity, Sli, Subject
 from tests.slo.servers import program
 
@@ -51,6 +52,7 @@ NASTY = replace(
     objectives=(replace(GUARANTEED, name="guaranteed {{ .Labels }}"), REST),
     select=(Matcher("pod", Op.NOT_EQUAL, 'a"b\\c\nd'),),
 )
+ONE = replace(COMPUTE, objectives=(GUARANTEED,))
 SPECS = (COMPUTE, MEMORY, COVERAGE, NASTY)
 
 
@@ -80,3 +82,21 @@ def tried(folder: Path, specs: Sequence[PartitionSLO], tests: Sequence[dict[str,
     }
     file.write_text(yaml.safe_dump(body))
     return asked("promtool", "test", "rules", str(file))
+
+
+def scenario(spec: PartitionSLO, **histories: tuple[str, str]) -> list[Series]:
+    """Return series of partitions of one GPU: the values of kept and of broken, by pod."""
+    found: list[Series] = []
+    for number, (pod, (kept, broken)) in enumerate(histories.items()):
+        one = fake(spec, spec.objectives[0], number)
+        assert one is not None
+        one.labels["pod"] = pod
+        values = {"kept": kept, "broken": broken, "idle": "0+0x300", "blind": "0+0x300"}
+        for each in alive(spec, one, 300, 0):
+            outcome = next((name for name in values if f'outcome="{name}"' in each["series"]), None)
+            found.append({**each, "values": values[outcome]} if outcome else each)
+    return found
+
+
+def run(folder: Path, spec: PartitionSLO, series: list[Series], *checks: dict[str, Any]) -> None:
+    tried(folder, [spec], [{"interval": "1m", "input_series": series, "promql_expr_test": list(checks)}])
