@@ -17,6 +17,7 @@ usage: slicewatch slo COMMAND [flags]
   validate   read objectives and say what is wrong with them, or may be
   rules      recording and alerting rules for Prometheus, Mimir, Thanos or VictoriaMetrics; routing for Alertmanager
   check      are the objectives kept? For people, CI and cron
+  backtest   what objectives would have paged for, and what if they were others
   run        evaluate every minute, serve what comes of it, post alerts to Alertmanager
 
 `slicewatch slo COMMAND --help` lists the flags. Without files, the objectives that come with the program are taken.
@@ -40,7 +41,7 @@ def commands(version: str) -> Mapping[str, Command]:
 
         return service.serve(settings.parse(argv), version, stderr)
 
-    return {"validate": _validate, "rules": _rules, "check": _check, "run": serve}
+    return {"validate": _validate, "rules": _rules, "check": _check, "backtest": _backtest, "run": serve}
 
 
 def _validate(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
@@ -60,6 +61,14 @@ def _check(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stde
     del stderr
     _need()
     from slo.check import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout)
+
+
+def _backtest(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    del stderr
+    _need()
+    from slo.backtest import cli  # noqa: PLC0415
 
     return cli.main(argv, environ, stdout)
 

@@ -13,6 +13,7 @@ from slo.samples import History
 from slo.sli import IDLE, LOOKBACK
 from slo.slices import Slices, joined, slices
 from slo.spec import Matcher, Op, PartitionSLO
+from toolkit.errors import UnreachableError
 
 PAGE = 6 * 3600
 """Seconds of history that are read at a time: what is read is held in memory, what becomes of it is a byte a minute."""
@@ -28,6 +29,13 @@ class Judgement:
     known_from: int | None  # end of the first slice that anything is known of; None when nothing is
     partitions: int
     evaluations: tuple[Evaluation, ...]
+
+    def need(self) -> None:
+        """Raise UnreachableError when nothing is known: no data is neither kept nor quiet."""
+        if self.known_from is None:
+            raise UnreachableError(
+                f"{self.source}: no counters of partitions in that time; is it what scrapes the exporters?"
+            )
 
 
 def judge(history: History, specs: Sequence[PartitionSLO], start: int, end: int) -> Judgement:

@@ -22,6 +22,7 @@ from exporter.screen import alert, happening, partitions
 from slo import specfile, validate
 from tests.docs.reading import ROOT, blocks, matches, written
 from tests.scenarios.stage import Stage
+from tests.slo.backtest.test_backtest import play
 from tests.slo.check.test_check import check, story
 
 README = written()["README.md"]
@@ -186,12 +187,17 @@ def test_what_the_guide_says_of_three_nines_is_what_validate_says(tmp_path: Path
     (tmp_path / "three-nines.yaml").write_text(source.read_text().replace("target: 0.99\n", "target: 0.999\n"))
     out = io.StringIO()
     validate.main(["--partitions", "10000", str(tmp_path / "three-nines.yaml")], {}, out, io.StringIO())
-    shown, _ = blocks(SLO, "text")
+    shown, *_ = blocks(SLO, "text")
     assert shown.partition("\n")[2].strip() == out.getvalue().strip()
 
 
 def test_the_check_of_the_guide_is_a_real_screen() -> None:
-    _, shown = blocks(SLO, "text")
-    lines = check(story(20))[1].splitlines()
+    _, shown, played = blocks(SLO, "text")
+    _same(shown, check(story(20))[1])
+    _same(played, play(story(20), "--target=0.95,0.995", "--allow=0.1"))
+
+
+def _same(shown: str, screen: str) -> None:
+    lines = screen.splitlines()
     for wanted in shown.splitlines()[1:]:
         assert wanted in {"", "…"} or any(matches(wanted, line) for line in lines), wanted

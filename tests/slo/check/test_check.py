@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 from collections.abc import Sequence
@@ -10,13 +11,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from slo.asking import connect_to
 from slo.check import cli
 from slo.samples import Samples
 from slo.spec import Matcher
 from tests.slo.parity.histories import START, Series, fleet, openmetrics
 from tests.slo.servers import prometheus
 from toolkit.errors import ConfigError, UnreachableError
-from toolkit.site import Site
 
 MINUTES = 240
 END = START + MINUTES * 60
@@ -68,7 +69,7 @@ class Store:
 def check(found: list[Series], *flags: str) -> tuple[int, str]:
     out = io.StringIO()
     argv = ["--prometheus=http://p", f"--at={END}", "--since=1d", *flags]
-    return cli.main(argv, {}, out, connected=lambda _site, _tenant: Store(found)), out.getvalue()
+    return cli.main(argv, {}, out, connected=lambda _flags: Store(found)), out.getvalue()
 
 
 def test_what_is_kept_is_said_in_the_first_line_and_ends_with_0():
@@ -139,7 +140,7 @@ def test_a_real_prometheus_says_what_the_store_says(tmp_path: Path):
     history = [one for one in fleet(6, MINUTES, 3) if one.points]
     asked = [f"--at={END}", "--since=1d", "--json"]
     made_up, real = io.StringIO(), io.StringIO()
-    cli.main(["--prometheus=http://p", *asked], {}, made_up, connected=lambda _site, _tenant: Store(history))
+    cli.main(["--prometheus=http://p", *asked], {}, made_up, connected=lambda _flags: Store(history))
     with prometheus(tmp_path, openmetrics=openmetrics(history)) as server:
         cli.main([f"--prometheus={server.url}", *asked], {}, real)
     first, second = json.loads(made_up.getvalue()), json.loads(real.getvalue())
@@ -149,25 +150,21 @@ def test_a_real_prometheus_says_what_the_store_says(tmp_path: Path):
 
 
 def test_the_site_is_the_one_that_was_named():
-    asked: list[Site] = []
+    asked: list[argparse.Namespace] = []
 
-    def connected(where: Site, tenant: str | None) -> Store:
-        asked.append(where)
-        assert tenant == "gpu"
+    def connected(flags: argparse.Namespace) -> Store:
+        asked.append(flags)
         return Store(story(0))
 
-    cli.main(
-        ["--prometheus=http://u:p@host:1/prefix", "--prometheus.tenant=gpu", f"--at={END}", "--since=1d"],
-        {},
-        io.StringIO(),
-        connected=connected,
-    )
-    assert (asked[0].url, asked[0].authorization is not None) == ("http://host:1/prefix", True)
+    argv = ["--prometheus=http://host:1/prefix", "--prometheus.tenant=gpu", f"--at={END}", "--since=1d"]
+    cli.main(argv, {}, io.StringIO(), connected=connected)
+    assert (asked[0].prometheus, asked[0].tenant) == ("http://host:1/prefix", "gpu")
+    assert connect_to(asked[0]).name == "http://host:1/prefix"
 
 
 def test_the_first_minute_of_the_window_counts():
     out = io.StringIO()
     argv = ["--prometheus=http://p", f"--at={END}", "--since=3h", "--json"]
-    cli.main(argv, {}, out, connected=lambda _site, _tenant: Store(story(0)))
+    cli.main(argv, {}, out, connected=lambda _flags: Store(story(0)))
     (row,) = [one for one in json.loads(out.getvalue())["objectives"] if one["objective"] == "enforced" and one["good"]]
     assert row["good"] == 180

@@ -23,6 +23,7 @@ def described_text(spec: PartitionSLO, series: list[Series], labels: dict[str, s
     expected = {f"label:{key}": text for key, text in labels.items()}
     with pytest.raises(AssertionError) as found:
         described_at(spec, series, expected, folder, BURN)
+    text: str
     (text,) = re.findall(r"got:\[.*?description=(\"(?:[^\"\\]|\\.)*\")", str(found.value), re.DOTALL)
     return text
 

@@ -1,0 +1,1 @@
+"""`slicewatch slo backtest`: what objectives would have paged for."""
