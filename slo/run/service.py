@@ -16,8 +16,11 @@ from slo.alertmanager.journal import Journal
 from slo.alertmanager.peer import Peer
 from slo.alertmanager.sender import Sender
 from slo.alertmanager.settings import Settings as Sending
+from slo.embedded.store import ParquetHistory
+from slo.embedded.targets import Places, Watched
 from slo.prometheus.store import connect
 from slo.run import landing, metrics
+from slo.run.exporters_feed import ExportersFeed
 from slo.run.judge import Judges
 from slo.run.loop import Feed, Loop
 from slo.run.prometheus_feed import PrometheusFeed
@@ -25,7 +28,6 @@ from slo.run.settings import FromPrometheus, Settings
 from slo.run.status import Status
 from slo.samples import Now
 from toolkit import logs
-from toolkit.errors import ConfigError
 from toolkit.web.page import Page, Publisher
 from toolkit.web.server import Server, Site
 
@@ -91,10 +93,13 @@ def serve(settings: Settings, version: str, stderr: TextIO) -> int:
 
 
 def _source(settings: Settings, judges: Judges) -> tuple[Feed, Now]:
-    if isinstance(settings.source, FromPrometheus):
-        store = connect(settings.source.site, deadline=_DEADLINE, tenant=settings.source.tenant or None)
+    source = settings.source
+    if isinstance(source, FromPrometheus):
+        store = connect(source.site, deadline=_DEADLINE, tenant=source.tenant or None)
         return PrometheusFeed(store, judges), store
-    raise ConfigError("scraping exporters is not in this version: expected --prometheus")
+    watched = Watched(Places(source.urls, source.file, source.ca_file, source.credentials_file))
+    history = ParquetHistory(source.history, source.retention)
+    return ExportersFeed(watched, history, judges), history
 
 
 def _snapshot(status: Status) -> bytes:

@@ -1,8 +1,8 @@
 """From the driver to the pager with no stand-in behind the driver: what a breach costs in minutes, and what the page says.
 
 A simulated neighbour takes a time slice under the fake driver; everything above it is the real thing: pynvml, the kubelet's
-socket, the API server, the exporter, Prometheus with the generated rules, Alertmanager, a webhook. Beside it, `slo run`
-does without the rules, and is killed in the middle. In real time, because the rules have no other: some nine minutes.
+socket, the API server, the exporter, Prometheus with the generated rules, Alertmanager, a webhook. Beside it, `slo run` does
+without the rules, once on Prometheus and once on the exporter alone, and both are killed in the middle. In real time, because the rules have no other: some nine minutes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(1100)]
 
 HERE = Path(__file__).parent
 VICTIM, HOG = "forecast-train-wq6b2", "video-transcode-h7rkd"
+WAYS = ("rules", "slo run", "slo run, scraping")
 STARTS, ENDS = 40.0, 135.0  # of the hog, seconds into node.toml
 TO_PAGE = 240.0  # a minute must be bad as a whole before it can be told, and be evaluated and sent
 TO_RESOLVE = 480.0  # the short window of five minutes must have passed
@@ -141,12 +142,14 @@ def test_a_starved_tenants_page_comes_says_why_and_ends(
     rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     node = build(scenario.load(HERE / "node.toml"), 1, 0.0, sleep=lambda _: None)
-    by_rules, by_run = tmp_path / "rules", tmp_path / "run"
+    by_rules, by_run, by_scraping = tmp_path / "rules", tmp_path / "run", tmp_path / "scraping"
     with (
         webhook() as ruled,
         webhook() as ran,
+        webhook() as scraped,
         alertmanager(by_rules / "am", quick_config(ruled)) as first,
         alertmanager(tmp_path / "am2", quick_config(ran)) as second,
+        alertmanager(tmp_path / "am3", quick_config(scraped)) as third,
         played(rig, node) as start,
     ):
         exporter = rig.start()
@@ -166,21 +169,29 @@ def test_a_starved_tenants_page_comes_says_why_and_ends(
         }
         with prometheus(by_rules / "prometheus", config) as server:
             running = Service(by_run, f"--prometheus={server.url}", f"--alertmanager={second.url}")
+            alone = Service(
+                by_scraping,
+                f"--exporter=http://{exporter.address}",
+                f"--history.path={by_scraping / 'history'}",
+                f"--alertmanager={third.url}",
+            )
             try:
                 running.start()
-                took = _watch(start, {"rules": ruled, "slo run": ran}, (running,))
+                alone.start()
+                took = _watch(start, dict(zip(WAYS, (ruled, ran, scraped), strict=True)), (running, alone))
             finally:
                 running.stop(signal.SIGKILL)
+                alone.stop(signal.SIGKILL)
         ((gpu,),) = exporter.scrape().rows("gpu_partition_info", "gpu", pod=VICTIM)
         rig.stop()
-    for name, receiver in (("rules", ruled), ("slo run", ran)):
+    for name, receiver in zip(WAYS, (ruled, ran, scraped), strict=True):
         fired, ended = pages(receiver, "firing"), pages(receiver, "resolved")
         assert (len(fired), len(ended)) == (1, 1), f"{name}: {fired} {ended}"
         told_all(fired[0], gpu)
         assert not receiver.alerts("firing", pod=HOG), name
     with capsys.disabled():
         told = {
-            name: pages(receiver, "firing")[0]["annotations"] for name, receiver in (("rules", ruled), ("slo run", ran))
+            name: pages(one, "firing")[0]["annotations"] for name, one in zip(WAYS, (ruled, ran, scraped), strict=True)
         }
         sys.stdout.write(f"\n{yaml.safe_dump([took, told], sort_keys=False, width=140)}")
 

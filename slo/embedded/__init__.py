@@ -1,0 +1,1 @@
+"""Without a Prometheus: exporters are scraped, and what they say is kept in Parquet."""
