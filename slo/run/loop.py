@@ -2,7 +2,7 @@
 
 A minute is evaluated a few seconds after it ended, so that its last scrape is there. When a minute could not be read, nothing
 resolves and nothing new fires: what is known to fire is kept alive, and the minutes are made up for as soon as something
-answers again. What cannot be made up for is counted as missed, and is unknown, never good.
+answers again. What cannot be made up for is unknown, never good.
 """
 
 from __future__ import annotations

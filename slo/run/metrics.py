@@ -39,7 +39,6 @@ class StatusCollector(Collector):
         )
         yield _one("slicewatch_slo_evaluation_duration_seconds", "Time that the last evaluation took.", status.took)
         yield _count("slicewatch_slo_evaluation_failures", "Evaluations that failed.", status.failures)
-        yield _count("slicewatch_slo_missed_minutes", "Minutes that could not be evaluated any more.", status.missed)
         yield _one("slicewatch_slo_partitions", "Partitions seen in the last evaluation.", status.partitions)
         yield from self._alerts(status)
         yield from self._around(status)

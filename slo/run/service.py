@@ -63,6 +63,7 @@ def serve(settings: Settings, version: str, stderr: TextIO) -> int:
                 openmetrics=lambda: metrics.openmetrics(registry),
                 snapshot=lambda: _snapshot(status),
                 at=status.succeeded,
+                ready=bool(status.at),
             )
         )
 

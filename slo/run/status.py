@@ -47,7 +47,6 @@ class Status:
     error: str = ""  # of the last evaluation; empty when it went well
     succeeded: float = 0.0  # Unix time of the last evaluation that went well
     failures: int = 0
-    missed: int = 0  # minutes that nobody evaluated
     partitions: int = 0
     firing: tuple[Firing, ...] = ()
     budgets: tuple[BudgetRow, ...] = ()
