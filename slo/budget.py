@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from slo.burning import Raised, alert_labels, asks
+from slo.burning import Raised, alert_labels
 from slo.burnrate import TENANT_FLOOR, exact
 from slo.entity import Entity, Facts
 from slo.sli import IDLE, States
@@ -76,7 +76,7 @@ def objectives(spec: PartitionSLO, found: Slices) -> dict[str, Budget]:
 def raised(spec: PartitionSLO, whose: Tenant, bad: Counted, valid: Counted) -> tuple[Raised, ...]:
     """Return a tenant's ticket, if it is due anywhere: `bad` and `valid` are its slices of the period, at each evaluation."""
     objective = spec.objective(whose.klass)
-    if objective is None or not asks(objective):
+    if objective is None or not objective.asks:
         return ()
     # Nothing is divided: spent when the bad slices are more than the target leaves of the valid ones.
     spent = (bad >= TENANT_FLOOR) & (bad > exact(1.0 - objective.target) * valid)

@@ -12,20 +12,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from slo.burnrate import HOUR, UNMET_FLOOR, UNMET_RATIO, UNMET_WINDOW, Threshold, thresholds
+from slo.burnrate import (
+    FLEET_PARTITIONS,
+    FLEET_SHARE,
+    GPU_PARTITIONS,
+    GPU_SHARE,
+    HOUR,
+    NODE_GPUS,
+    UNMET_FLOOR,
+    UNMET_RATIO,
+    UNMET_WINDOW,
+    Threshold,
+    thresholds,
+)
 from slo.entity import Entity, Facts, labels
 from slo.spec import Objective, PartitionSLO, Severity
 from slo.verdicts import Alert, AlertName
 from slo.windows import Counted, Counts
 
 Flags = npt.NDArray[np.bool_]
-
-GPU_PARTITIONS = 2
-GPU_SHARE = 0.5
-NODE_GPUS = 2
-FLEET_PARTITIONS = 10
-FLEET_SHARE = 0.1
-"""From how many, and from which part of those that had a valid slice within the hour, trouble is wider than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Burning:
                 if pairs[0].severity is Severity.PAGE:
                     paging[mine] |= holds
                 found += self._partitions(AlertName.PARTITION, mine, holds, last_hour, objective, pairs[0])
-            if asks(objective):
+            if objective.asks:
                 found += self._partitions(AlertName.UNMET, mine, _unmet(counts, mine), last_hour, objective, None)
         return found, paging
 
@@ -146,11 +151,6 @@ class Burning:
         for number in np.flatnonzero(somewhere):
             own = alert_labels(self.spec, name, Severity.PAGE, dict(zip(names, groups.keys[number], strict=True)))
             yield Raised(Alert(name, Severity.PAGE, self.spec.name, own), holds[number], bad[number])
-
-
-def asks(objective: Objective) -> bool:
-    """Whether an objective asks anything of a person; one that does not is for reports."""
-    return objective.fast is not Severity.NONE or objective.slow is not Severity.NONE
 
 
 def alert_labels(spec: PartitionSLO, name: AlertName, severity: Severity, more: Mapping[str, str]) -> dict[str, str]:

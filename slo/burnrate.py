@@ -43,6 +43,13 @@ the floor of bad slices."""
 TENANT_FLOOR = 60
 """Bad slices below which a namespace's budget is not called exhausted: a young namespace has little to divide by."""
 
+GPU_PARTITIONS = 2
+GPU_SHARE = 0.5
+NODE_GPUS = 2
+FLEET_PARTITIONS = 10
+FLEET_SHARE = 0.1
+"""From how many, and from which part of those that had a valid slice within the hour, trouble is wider than one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Threshold:

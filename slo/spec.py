@@ -90,6 +90,11 @@ class Objective:
     fast: Severity  # of the one-hour and six-hour burn alerts
     slow: Severity  # of the one-day and three-day ones
 
+    @property
+    def asks(self) -> bool:
+        """Whether it asks anything of a person; one that does not is for reports."""
+        return self.fast is not Severity.NONE or self.slow is not Severity.NONE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerting:

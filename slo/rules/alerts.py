@@ -58,7 +58,7 @@ def wider(spec: PartitionSLO, links: Links) -> tuple[Alert, ...]:
 def tickets(spec: PartitionSLO, links: Links) -> tuple[Alert, ...]:
     """Return the tickets that look at a day or at the period: starved when used, and a tenant's budget spent."""
     found = []
-    for objective in filter(windows.asks, spec.objectives):
+    for objective in (one for one in spec.objectives if one.asks):
         own = {"objective": objective.name, "severity": str(Severity.TICKET)}
         unmet = windows.unmet(spec, objective)
         found.append(_kept(spec, AlertName.UNMET, unmet, own, texts.unmet(spec, objective, links)))

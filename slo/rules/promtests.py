@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from slo import burnrate
 from slo.burnrate import UNMET_FLOOR
 from slo.rules import rollups, texts, windows
 from slo.rules.document import comment, dump, rules
@@ -24,7 +25,7 @@ from slo.verdicts import AlertName
 _HEALTHY = 3
 """Neighbours on the GPU that keep their promise, so that it is one partition's trouble."""
 
-_WIDE = rollups.FLEET_PARTITIONS // rollups.NODE_GPUS
+_WIDE = burnrate.FLEET_PARTITIONS // burnrate.NODE_GPUS
 """Partitions on each of two GPUs of a node, enough for the fleet's alert as well."""
 
 Check = dict[str, Any]
@@ -67,7 +68,7 @@ def _of_partition(spec: PartitionSLO, objective: Objective) -> list[dict[str, An
     made = [fake(spec, objective, number) for number in range(_HEALTHY + 1)]
     members = [one for one in made if one]
     times = {burn: fires_after(spec, objective, burn) for burn in windows.SHOWN}
-    if len(members) != len(made) or not windows.asks(objective):
+    if len(members) != len(made) or not objective.asks:
         return []
     last = max(UNMET_FLOOR, *(at or 0 for at in times.values())) + 10
     victim, *healthy = members
@@ -94,12 +95,12 @@ def _of_partition(spec: PartitionSLO, objective: Objective) -> list[dict[str, An
 
 def _wide(spec: PartitionSLO, objective: Objective) -> list[dict[str, Any]]:
     """All partitions of two GPUs of a node are in trouble."""
-    made = [fake(spec, objective, number, gpu) for gpu in range(rollups.NODE_GPUS) for number in range(_WIDE)]
+    made = [fake(spec, objective, number, gpu) for gpu in range(burnrate.NODE_GPUS) for number in range(_WIDE)]
     members = [one for one in made if one]
     different = {tuple(one.only(partition(spec)).values()) for one in members}
     gpus = {one.labels["gpu"]: one for one in members}
     at = _pages_after(spec, objective)
-    if at is None or len(different) != len(made) or len(gpus) != rollups.NODE_GPUS:
+    if at is None or len(different) != len(made) or len(gpus) != burnrate.NODE_GPUS:
         return []
     series: list[Series] = []
     for one in members:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from slo.burnrate import HOUR
+from slo.burnrate import (
+    FLEET_PARTITIONS,
+    FLEET_SHARE,
+    GPU_PARTITIONS,
+    GPU_SHARE,
+    HOUR,
+    NODE_GPUS,
+)
 from slo.rules.model import Record
 from slo.rules.promql import names, partition, quoted, selector, window
 from slo.rules.slices import VALID, static
@@ -13,13 +20,6 @@ GPU_VALID = "gpu:gpu_slo_valid_partitions:count1h"
 GPU_WIDE = "gpu:gpu_slo_burning_partitions:count"
 NODE_WIDE = "node:gpu_slo_burning_gpus:count"
 FLEET_WIDE = "fleet:gpu_slo_burning_partitions:count"
-
-GPU_PARTITIONS = 2
-GPU_SHARE = 0.5
-NODE_GPUS = 2
-FLEET_PARTITIONS = 10
-FLEET_SHARE = 0.1
-"""From how many, and from which part of those that had a valid slice within the hour, trouble is wider than one."""
 
 
 def gpu_labels(spec: PartitionSLO) -> tuple[str, ...]:

@@ -64,11 +64,6 @@ def pages(spec: PartitionSLO) -> bool:
     return any(record.labels["severity"] == Severity.PAGE for record in burning(spec))
 
 
-def asks(objective: Objective) -> bool:
-    """Whether an objective asks anything of a person; one that does not is for reports."""
-    return objective.fast is not Severity.NONE or objective.slow is not Severity.NONE
-
-
 def unmet(spec: PartitionSLO, objective: Objective) -> str:
     """Write the vector of partitions of which most of the day's slices were bad: their number."""
     bad, valid = (_count(spec, objective, marker, UNMET_WINDOW) for marker in (BAD, VALID))
