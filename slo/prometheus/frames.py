@@ -27,47 +27,59 @@ _USUAL = re.compile(
 _CRC = 4
 _LENGTH = 10
 _LARGEST = 1 << 28
+_AT_ONCE = 1 << 20
+"""Bytes whose frames are checked together."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """Chunks as they came: the bytes of their series' labels, and their own."""
+    """Chunks as they came: the bytes of their series' labels, how many chunks follow under those, and the chunks."""
 
     owners: list[bytes] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
 
 
 def frames(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the messages of a stream. Raises WireError for one that is cut off, too long, or damaged."""
-    held = bytearray()
+    held, enough = bytearray(), _AT_ONCE
     for part in parts:
         held += part
-        at = 0
-        while (found := _frame(held, at)) is not None:
-            message, at = found
-            yield message
-        del held[:at]
+        if len(held) >= enough:
+            yield from _whole(held)
+            enough = max(_AT_ONCE, 2 * len(held))  # what is left of a large frame is not looked at for every part
+    yield from _whole(held)
     if held:
         raise WireError("the last frame is cut off")
 
 
-def _frame(held: bytes | bytearray, at: int) -> tuple[bytes, int] | None:
-    """The message at a place and the place behind it; None when it is not whole yet."""
+def _whole(held: bytearray) -> list[bytes]:
+    """Take the whole frames that are there, and return their messages."""
+    text, at = bytes(held), 0
+    messages, sums = [], []
+    while (found := _frame(text, at)) is not None:
+        start, end = found
+        messages.append(text[start:end])
+        sums.append(int.from_bytes(text[start - _CRC : start], "big"))
+        at = end
+    if crc32c(messages) != sums:
+        raise WireError("a frame is damaged")
+    del held[:at]
+    return messages
+
+
+def _frame(text: bytes, at: int) -> tuple[int, int] | None:
+    """The places where the message at a place begins and ends; None when it is not whole yet."""
     try:
-        length, start = read_varint(held, at)
+        length, start = read_varint(text, at)
     except WireError:
-        if len(held) - at < _LENGTH:
+        if len(text) - at < _LENGTH:
             return None
         raise
     if length > _LARGEST:
         raise WireError(f"a frame of {length} bytes")
     end = start + _CRC + length
-    if end > len(held):
-        return None
-    message = bytes(memoryview(held)[start + _CRC : end])
-    if crc32c(message) != int.from_bytes(held[start : start + _CRC], "big"):
-        raise WireError("a frame is damaged")
-    return message, end
+    return None if end > len(text) else (start + _CRC, end)
 
 
 def read(message: bytes, into: Batch) -> None:
@@ -83,22 +95,22 @@ def _series(message: bytes, at: int, end: int, into: Batch) -> None:
     while at < end and message[at] == _LABEL:
         length, at = read_varint(message, at + 1)
         at += length
-    owner = message[begin:at]
+    before = len(into.chunks)
+    into.owners.append(message[begin:at])
     while found := _USUAL.match(message, at, end):
         start, size = found.end(), message[found.start(1)]
         if size > 0x7F:  # noqa: PLR2004  # a varint of two bytes
             size = size & 0x7F | message[start - 1] << 7
         at = start + size
-        into.owners.append(owner)
         into.chunks.append(message[start:at])
-    for number, start, to in fields(message, at, end):
+    for number, start, to in fields(message, at, end) if at != end else ():
         if number == 2:  # noqa: PLR2004  # chunks
             chunk = _chunk(message, start, to)
             if chunk:
-                into.owners.append(owner)
                 into.chunks.append(chunk)
         elif number == 1:
             raise WireError("labels behind the chunks of a series")
+    into.sizes.append(len(into.chunks) - before)
 
 
 def _chunk(message: bytes, at: int, end: int) -> bytes:

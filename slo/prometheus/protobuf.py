@@ -43,7 +43,7 @@ def varint(number: int) -> bytes:
     return bytes(found)
 
 
-def read_varint(text: bytes | bytearray, at: int) -> tuple[int, int]:
+def read_varint(text: bytes, at: int) -> tuple[int, int]:
     """Return the varint at a place and the place behind it. Raises WireError."""
     number = shift = 0
     try:

@@ -51,4 +51,5 @@ def fetch(client: Client, metric: str, matchers: Sequence[Matcher], after: int, 
 
 def _decoded(batch: Batch, into: Series) -> Run:
     counts, times, values = decode(batch.chunks)
-    return Run(np.array([into.place(owner) for owner in batch.owners], dtype=np.int64), counts, times, values)
+    owners = np.array([into.place(owner) for owner in batch.owners], dtype=np.int64)
+    return Run(np.repeat(owners, batch.sizes), counts, times, values)

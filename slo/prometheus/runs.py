@@ -22,20 +22,24 @@ Floats = npt.NDArray[np.float64]
 _MOST: Final = 1_000_000
 
 
+Key = frozenset[tuple[str, str]]
+
+
 class Labels:
     """Label sets by the bytes that a server writes them in: a set is parsed once, also over many answers."""
 
     def __init__(self, read: Callable[[bytes], Mapping[str, str]]) -> None:
         self._read = read
-        self._known: dict[bytes, Mapping[str, str]] = {}
+        self._known: dict[bytes, tuple[Key, Mapping[str, str]]] = {}
 
-    def of(self, written: bytes) -> Mapping[str, str]:
-        """Return the labels of these bytes. Raises what `read` raises."""
+    def of(self, written: bytes) -> tuple[Key, Mapping[str, str]]:
+        """Return the labels of these bytes, and what is equal for equal labels. Raises what `read` raises."""
         found = self._known.get(written)
         if found is None:
             if len(self._known) >= _MOST:
                 self._known.clear()  # a year of short-lived pods, not a working set
-            found = self._known[written] = self._read(written)
+            labels = self._read(written)
+            found = self._known[written] = (frozenset(labels.items()), labels)
         return found
 
 
@@ -64,15 +68,15 @@ class Series:
 
     known: Labels
     runs: list[Run] = field(default_factory=list)
-    _places: dict[bytes | frozenset[tuple[str, str]], int] = field(default_factory=dict)
+    _places: dict[bytes | Key, int] = field(default_factory=dict)
     _labels: list[Mapping[str, str]] = field(default_factory=list)
 
     def place(self, written: bytes) -> int:
         """Return a series' place by the bytes of its labels: one place for equal labels, however they are written."""
         place = self._places.get(written)
         if place is None:
-            labels = self.known.of(written)
-            place = self._places.setdefault(frozenset(labels.items()), len(self._labels))
+            key, labels = self.known.of(written)
+            place = self._places.setdefault(key, len(self._labels))
             if place == len(self._labels):
                 self._labels.append(labels)
             self._places[written] = place

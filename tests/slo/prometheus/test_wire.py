@@ -63,12 +63,12 @@ def series(message: bytes) -> Batch:
     ],
 )
 def test_checksums_that_rfc_3720_gives(text: bytes, expected: int):
-    assert crc32c(text) == expected
+    assert crc32c([text]) == [expected]
 
 
-@given(st.binary(max_size=300))
-def test_a_checksum_is_that_of_one_bit_at_a_time(text: bytes):
-    assert crc32c(text) == serial(text)
+@given(st.lists(st.one_of(st.binary(max_size=12), st.binary(max_size=300)), max_size=8))
+def test_checksums_are_those_of_one_bit_at_a_time(texts: list[bytes]):
+    assert crc32c(texts) == [serial(text) for text in texts]
 
 
 @given(st.integers(-(2**63), 2**64 - 1))
@@ -104,7 +104,8 @@ def test_a_series_has_its_labels_and_its_chunks():
     named = label("__name__", "m") + label("pod", 'a"é') + label("empty", "")
     found = series(field(1, named + chunk(b"one") + chunk(b"x" * 300)) + field(1, named + chunk(b"two")) + field(2, 0))
     assert found.chunks == [b"one", b"x" * 300, b"two"]
-    assert [labels(owner) for owner in found.owners] == [{"__name__": "m", "pod": 'a"é', "empty": ""}] * 3
+    assert found.sizes == [2, 1]
+    assert [labels(owner) for owner in found.owners] == [{"__name__": "m", "pod": 'a"é', "empty": ""}] * 2
 
 
 def test_chunks_of_native_histograms_are_left_out():
