@@ -9,7 +9,8 @@ from typing import TypeVar
 from slo.entity import FACTS, IDENTITY
 from toolkit.yamltree import Node, quoted
 
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}")
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}")
+URL = re.compile(r"https?://[^\s\"<>\\{}]+")
 _OWN_LABELS = frozenset({*IDENTITY, *FACTS, "class", "slo", "guarantee", "objective", "burn", "severity", "alertname"})
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ def pattern(allowed: re.Pattern[str], expected: str) -> Callable[[str], str]:
 
 def url(text: str) -> str:
     """Parse a URL that is fit to stand in an annotation."""
-    if not re.fullmatch(r"https?://[^\s\"<>\\{}]+", text):
+    if not URL.fullmatch(text):
         raise ValueError("a URL such as https://runbooks.example.org/gpu")
     return text
 
@@ -52,7 +53,7 @@ def words(node: Node | None, how: Callable[[Node], str | None]) -> list[str]:
 
 def site_label(node: Node) -> str | None:
     """Read the name of a label that a site adds."""
-    word = node.parsed(pattern(_LABEL, "a label's name"))
+    word = node.parsed(pattern(LABEL, "a label's name"))
     if word is not None and (word in _OWN_LABELS or word.startswith("__")):
         node.fail(f"{quoted(word)} is a label of ours", "one that your Prometheus adds, such as cluster")
         return None
@@ -65,7 +66,7 @@ def labels(node: Node | None) -> dict[str, str]:
     if node is None:
         return found
     for key, _, value in node.mapping():
-        if not _LABEL.fullmatch(key) or key in _OWN_LABELS or key.startswith("__"):
+        if not LABEL.fullmatch(key) or key in _OWN_LABELS or key.startswith("__"):
             value.fail(f"{quoted(key)} cannot be a label here", "a Prometheus label that is not one of ours")
         text = value.string()
         if text is not None:

@@ -25,9 +25,10 @@ KIND = "PartitionSLO"
 CLASSES = ("isolated", "hard_cap", "soft_cap", "declared", NO_CLASS)
 DIMENSIONS = ("compute", "memory")
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+OBJECTIVE_NAME = re.compile(r"[A-Za-z0-9][\w .-]{0,62}", re.ASCII)
 _ALLOW = {"availability": 0.05, "conformance": 0.1, "memory": 0.1, "compute": 0.25, "isolation": 0.1}
-_MOST_OBJECTIVES = 10
+MOST_OBJECTIVES = 10
 _DAY = 86400
 
 NOTHING: tuple[Matcher, ...] = ()
@@ -105,7 +106,7 @@ def _metadata(node: Node | None) -> tuple[str, str, dict[str, str]]:
     if node is None:
         return "", "", {}
     fields = node.mapping()
-    name = text(fields.required("name"), pattern(_NAME, "a name of lower-case letters, digits and dashes, at most 63"))
+    name = text(fields.required("name"), pattern(NAME, "a name of lower-case letters, digits and dashes, at most 63"))
     display = text(fields.get("displayName"))
     found = labels(fields.get("labels"))
     fields.finish()
@@ -192,10 +193,10 @@ def _whole_days(text: str) -> int:
 
 def _objectives(node: Node | None) -> tuple[Objective, ...]:
     items = () if node is None else node.sequence()
-    if node is not None and not 1 <= len(items) <= _MOST_OBJECTIVES:
-        node.fail(f"{len(items)} objectives", f"1 to {_MOST_OBJECTIVES}")
+    if node is not None and not 1 <= len(items) <= MOST_OBJECTIVES:
+        node.fail(f"{len(items)} objectives", f"1 to {MOST_OBJECTIVES}")
     found: list[Objective] = []
-    for item in items[:_MOST_OBJECTIVES]:
+    for item in items[:MOST_OBJECTIVES]:
         one = _objective(item)
         if one is not None:
             _refuse_overlap(item, one, found)
@@ -218,7 +219,7 @@ def _objective(node: Node) -> Objective | None:
     fields = node.mapping()
     name = text(
         fields.required("displayName"),
-        pattern(re.compile(r"[A-Za-z0-9][\w .-]{0,62}"), "a name of at most 63 letters"),
+        pattern(OBJECTIVE_NAME, "a name of at most 63 letters"),
     )
     match = fields.get("match")
     classes: tuple[str, ...] = ()

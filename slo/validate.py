@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from slo import specfile
+from slo import specfile, specschema
 from slo.lint import Finding, false_pages, findings
 from slo.spec import PartitionSLO
 from toolkit.errors import ConfigError
@@ -37,7 +37,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 when something may be wrong")
     parser.add_argument("--json", action="store_true", help="write JSON")
+    parser.add_argument("--schema", action="store_true", help="write the JSON schema of a PartitionSLO file, for editors")
     flags = parser.parse(argv)
+    if flags.schema:
+        stdout.write(specschema.document())
+        return 0
     try:
         partitions = whole_number(1, _MOST)(flags.partitions)
     except ValueError as error:

@@ -45,7 +45,7 @@ class LogFormat(StrEnum):
 
 
 _UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
+DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 _HOST = re.compile(r"[A-Za-z0-9_.-]{0,253}")
 _HOST_V6 = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9_.-]{1,15})?")
 _MAX_PORT = 65535
@@ -55,7 +55,7 @@ def duration(text: str) -> float:
     """Return seconds of a duration as Prometheus writes it: `500ms`, `1m30s`, `0`; units from large to small."""
     if text == "0":
         return 0.0
-    found = _DURATION.fullmatch(text)
+    found = DURATION.fullmatch(text)
     if not text or found is None:
         raise ValueError("a duration such as 500ms, 1s or 1m30s")
     return sum(int(number) * unit for number, unit in zip(found.groups(), _UNITS.values(), strict=True) if number)

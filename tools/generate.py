@@ -11,6 +11,7 @@ from pathlib import Path
 
 from exporter import options, policypage
 from exporter.catalogue import CHECKS, METRICS, ORPHAN_KINDS, Metric
+from slo import specschema
 from slo.run.options import OPTIONS as SLO_OPTIONS
 from toolkit.options import table
 
@@ -69,6 +70,7 @@ def files() -> Mapping[str, str]:
         "docs/metrics.md": metrics_page(),
         "docs/configuration.md": options.markdown() + slo_options(),
         "docs/policy.md": policypage.markdown(),
+        "docs/partitionslo.schema.json": specschema.document(),
     }
 
 
