@@ -15,11 +15,10 @@ import polars as pl
 
 from exporter.catalogue import OUTCOMES
 from slo.entity import FACTS, IDENTITY, Entity, Facts
-from slo.samples import STALE_BITS, Samples
+from slo.samples import Samples
 from slo.sli import LOOKBACK, Floats
 from slo.spec import SLICE
 
-_EMPTY, _VALUE, _ENDED = 0, 1, 2
 _TILE = 4_000_000  # cells of a dense tile: some tens of MB
 
 
@@ -57,24 +56,31 @@ def counters(samples: Samples, guarantee: str, group_by: Sequence[str], first: i
     return Counters(tuple(entities), first, values)
 
 
-def _selected(samples: Samples, chosen: Sequence[int]) -> pl.DataFrame:
-    """The samples of some series, numbered anew in the order of `chosen`, still sorted."""
-    numbers = pl.DataFrame(
-        {"series": chosen, "row": range(len(chosen))}, schema={"series": pl.UInt32, "row": pl.UInt32}
-    )
-    return samples.frame.join(numbers, on="series", how="inner").sort("row", "t")
+def _selected(samples: Samples, chosen: Sequence[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """Rows, times and values of some series' samples; rows are positions in `chosen`, which ascends, so they stay sorted."""
+    place = np.full(len(samples.series), -1, dtype=np.int64)
+    place[chosen] = np.arange(len(chosen))
+    rows = place[samples.frame["series"].to_numpy()]
+    times, found = samples.frame["t"].to_numpy(), samples.frame["v"].to_numpy()
+    if len(chosen) == len(samples.series):
+        return rows, times, found
+    mine = rows >= 0
+    return rows[mine], times[mine], found[mine]
 
 
-def _fill(values: Floats, cells: npt.NDArray[np.int64], frame: pl.DataFrame, first: int) -> None:
+def _fill(
+    values: Floats,
+    cells: npt.NDArray[np.int64],
+    selected: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats],
+    first: int,
+) -> None:
     minutes = values.shape[1]
-    rows, times, found = frame["row"].to_numpy(), frame["t"].to_numpy(), frame["v"].to_numpy()
+    rows, times, found = selected
     step = max(1, _TILE // minutes)
     for low in range(0, len(cells), step):
         high = min(low + step, len(cells))
         begin, end = np.searchsorted(rows, [low, high])
-        dense = on_minutes(
-            rows[begin:end].astype(np.int64) - low, times[begin:end], found[begin:end], high - low, first, minutes
-        )
+        dense = on_minutes(rows[begin:end] - low, times[begin:end], found[begin:end], high - low, first, minutes)
         for number, (row, outcome) in enumerate(cells[low:high]):
             np.fmax(values[row, :, outcome], dense[number], out=values[row, :, outcome])
 
@@ -83,28 +89,23 @@ def on_minutes(
     rows: npt.NDArray[np.int64], times: npt.NDArray[np.int64], found: Floats, count: int, first: int, minutes: int
 ) -> Floats:
     """Return [count, minutes] values as of each minute. Samples are sorted by row and time (Unix milliseconds)."""
-    behind = LOOKBACK // SLICE
-    # A sample belongs to the first minute at or after it; those before the first minute may still be the newest there.
+    behind = LOOKBACK // SLICE - 1
+    # A sample belongs to the first minute at or after it; one in the slots before the first minute may be the newest there.
     slot = -((first * 1000 - times) // (SLICE * 1000)) + behind
     inside = (slot >= 0) & (slot < minutes + behind)
-    rows, times, found, slot = rows[inside], times[inside], found[inside], slot[inside]
-    kind = np.zeros((count, minutes + behind), dtype=np.uint8)
+    if not inside.all():
+        rows, found, slot = rows[inside], found[inside], slot[inside]
     value = np.full((count, minutes + behind), np.nan)
-    at = np.zeros((count, minutes + behind), dtype=np.int64)
-    # Of several samples in a slot the last one written stays, which is the newest.
+    there = np.zeros((count, minutes + behind), dtype=bool)
+    # Of several samples in a slot the last one written stays, which is the newest. A staleness marker is a NaN as well.
     value[rows, slot] = found
-    at[rows, slot] = times
-    kind[rows, slot] = np.where(found.view(np.uint64) == STALE_BITS, _ENDED, _VALUE)
-    value[kind == _ENDED] = np.nan
-    oldest = (first + np.arange(minutes, dtype=np.int64) * SLICE - LOOKBACK) * 1000
-    result = np.full((count, minutes), np.nan)
-    open_ = np.ones((count, minutes), dtype=bool)  # no sample or marker was met yet, going back from the minute
-    for back in range(behind + 1):
-        part = slice(behind - back, behind - back + minutes)
-        met = open_ & (kind[:, part] != _EMPTY)
-        taken = met & (at[:, part] > oldest)
-        result[taken] = value[:, part][taken]
-        open_ &= ~met
+    there[rows, slot] = True
+    result = value[:, behind:].copy()
+    row, column = np.nonzero(~there[:, behind:])  # minutes without a sample of their own: usually none
+    for back in range(1, behind + 1):
+        met = there[row, column + behind - back]
+        result[row[met], column[met]] = value[row[met], column[met] + behind - back]
+        row, column = row[~met], column[~met]
     return result
 
 

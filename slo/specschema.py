@@ -114,7 +114,9 @@ def _objective() -> Schema:
                 "description": "The part of the wanted minutes that must be good, such as 0.99.",
             },
             "targetPercent": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100},
-            "severity": _mapping({"fast": severity, "slow": severity}, said="What fast and slow burns ask of a person."),
+            "severity": _mapping(
+                {"fast": severity, "slow": severity}, said="What fast and slow burns ask of a person."
+            ),
         },
         required=("displayName",),
     )

@@ -37,7 +37,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr
     )
     parser.add_argument("--strict", action="store_true", help="exit with 1 when something may be wrong")
     parser.add_argument("--json", action="store_true", help="write JSON")
-    parser.add_argument("--schema", action="store_true", help="write the JSON schema of a PartitionSLO file, for editors")
+    parser.add_argument(
+        "--schema", action="store_true", help="write the JSON schema of a PartitionSLO file, for editors"
+    )
     flags = parser.parse(argv)
     if flags.schema:
         stdout.write(specschema.document())

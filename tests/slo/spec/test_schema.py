@@ -48,7 +48,9 @@ def test_every_key_of_a_full_document_fits():
     SCHEMA.validate(FULL)
 
 
-durations = st.sampled_from(["1d", "30d", "4w", "90d", "91d", "12h", "0", "1m", "5s", "1ms", "61s", "d", "", "1d2h", "7"])
+durations = st.sampled_from(
+    ["1d", "30d", "4w", "90d", "91d", "12h", "0", "1m", "5s", "1ms", "61s", "d", "", "1d2h", "7"]
+)
 numbers = st.sampled_from([0, 0.5, 0.99, 0.999, 1, 1.5, 99.5, 100, -1, "0.9"])
 severities = st.fixed_dictionaries(
     {}, optional={"fast": st.sampled_from(["page", "ticket", "none", "Page"]), "slow": st.sampled_from(["none", ""])}
@@ -65,7 +67,9 @@ objectives = st.fixed_dictionaries(
 specs = st.fixed_dictionaries(
     {
         "timeWindow": st.lists(
-            st.fixed_dictionaries({"duration": durations}, optional={"isRolling": st.sampled_from([True, False, "yes"])}),
+            st.fixed_dictionaries(
+                {"duration": durations}, optional={"isRolling": st.sampled_from([True, False, "yes"])}
+            ),
             min_size=1,
             max_size=2,
         ),
