@@ -83,7 +83,7 @@ def week(url: str, partitions: int, end: int) -> list[tuple[str, Rate]]:
     pods = [f"train-{number}-0" for number in range(0, partitions, max(1, partitions // 20))]
     each = by_query(open_store(url, Route.QUERY), pods, SPEC, end)
     found.append(
-        (f"a query for each SLO, as slo-generator: {each * 1000:.0f} ms a partition", Rate(0, 0.0, each * partitions))
+        (f"one minute by slo-generator's way, {each * 1000:.0f} ms a partition", Rate(0, 0.0, each * partitions))
     )
     return found
 
@@ -162,7 +162,7 @@ def rows_table(rows: Sequence[tuple[str, Rate]], partitions: int, days: int) -> 
         told = (
             ("–", f"over {base / (rate.fetched * factor):.1f}")
             if verdicts is None
-            else (f"{verdicts:.1f}", f"{base / verdicts:.1f}")
+            else (f"{verdicts:.1f}", f"{base / verdicts:.1f}" if rate.rows else "–")
         )
         body.append((name, f"{rate.rows:,}", fetch, *told))
     head = (

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from slo.extra import need
 from toolkit.command import Command, Program
-from toolkit.errors import ConfigError
 
 _HELP = """\
 slicewatch slo: from counters to budgets, alerts and pages
@@ -23,8 +22,6 @@ usage: slicewatch slo COMMAND [flags]
 `slicewatch slo COMMAND --help` lists the flags. Without files, the objectives that come with the program are taken.
 """
 
-_NEEDED = ("numpy", "polars", "urllib3")
-
 
 def run(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO, *, version: str) -> int:
     """Run one command line behind `slicewatch slo` and return its exit status."""
@@ -36,7 +33,7 @@ def commands(version: str) -> Mapping[str, Command]:
 
     def serve(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
         del environ, stdout
-        _need()
+        need()
         from slo.run import service, settings  # noqa: PLC0415
 
         return service.serve(settings.parse(argv), version, stderr)
@@ -51,7 +48,7 @@ def _validate(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, s
 
 
 def _rules(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
-    _need()
+    need()
     from slo.rules import cli  # noqa: PLC0415
 
     return cli.main(argv, environ, stdout, stderr)
@@ -59,7 +56,7 @@ def _rules(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stde
 
 def _check(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     del stderr
-    _need()
+    need()
     from slo.check import cli  # noqa: PLC0415
 
     return cli.main(argv, environ, stdout)
@@ -67,14 +64,7 @@ def _check(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stde
 
 def _backtest(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     del stderr
-    _need()
+    need()
     from slo.backtest import cli  # noqa: PLC0415
 
     return cli.main(argv, environ, stdout)
-
-
-def _need() -> None:
-    """Raise ConfigError when the libraries of the extra `slo` are not there; a node's installation has none of them."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"{', '.join(missing)} not installed: pip install 'slicewatch[slo]'")

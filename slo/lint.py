@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from slo.burnrate import BURNS, Threshold, thresholds
-from slo.spec import SLICE, Objective, PartitionSLO, Severity
+from slo.routes import Routing
+from slo.spec import SLICE, Objective, Op, PartitionSLO, Severity
+from slo.verdicts import AlertName
 
 WEEK = 7 * 86400
 MOST_FALSE_PAGES = 1.0
@@ -21,7 +23,7 @@ MOST_FALSE_PAGES = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that may be wrong, about an objective or, when that is empty, the whole SLO."""
+    """One thing that may be wrong: about an objective, the whole SLO (`objective` empty), or several (`slo` empty)."""
 
     slo: str
     objective: str
@@ -29,17 +31,75 @@ class Finding:
 
     def __str__(self) -> str:
         about = f"{self.slo}/{self.objective}" if self.objective else self.slo
-        return f"{about}: {self.text}"
+        return f"{about}: {self.text}" if about else self.text
 
 
-def findings(specs: Sequence[PartitionSLO], partitions: int) -> list[Finding]:
-    """Return what may be wrong, for a fleet of so many partitions, all of them in every objective."""
+def findings(specs: Sequence[PartitionSLO], partitions: int, routing: Routing | None = None) -> list[Finding]:
+    """Return what may be wrong, for a fleet of so many partitions, all of them in every objective.
+
+    `routing`: the Alertmanager that the alerts go to, when it is known.
+    """
     found = []
-    for spec in specs:
-        found += [Finding(spec.name, "", text) for text in _of_spec(spec)]
+    for place, spec in enumerate(specs):
+        found += [Finding(spec.name, "", text) for text in (*_of_spec(spec), *_doubled(spec, specs[:place]))]
         for objective in spec.objectives:
             found += [Finding(spec.name, objective.name, text) for text in _of_objective(spec, objective, partitions)]
-    return found
+    return found if routing is None else found + _unheard(specs, routing)
+
+
+def _doubled(spec: PartitionSLO, others: Sequence[PartitionSLO]) -> Iterator[str]:
+    """Whoever is judged twice by one guarantee is paged twice for one breach."""
+    for other in others:
+        about = (spec.sli.subject, spec.sli.guarantee, spec.sli.dimension)
+        if about == (other.sli.subject, other.sli.guarantee, other.sli.dimension) and not _apart(spec, other):
+            yield f"it judges partitions that {other.name} judges as well, so that one breach is told twice; make their select differ"
+
+
+def _apart(one: PartitionSLO, other: PartitionSLO) -> bool:
+    """Whether no partition can be in both, as far as it can be told from what is written."""
+    named = [{name for each in spec.objectives for name in each.classes} for spec in (one, other)]
+    every = any(not each.classes for spec in (one, other) for each in spec.objectives)  # takes all classes together
+    if not every and not named[0] & named[1]:
+        return True
+    return any(
+        mine.label == theirs.label and mine.op is Op.EQUAL and not theirs.holds(mine.value)
+        for first, second in ((one, other), (other, one))
+        for mine in first.select
+        for theirs in second.select
+    )
+
+
+def _unheard(specs: Sequence[PartitionSLO], routing: Routing) -> list[Finding]:
+    """Severities that no route takes, or that come to a receiver that tells nobody; each once, with whose they are."""
+    whose: dict[str, list[str]] = {}
+    for spec in specs:
+        for objective in spec.objectives:
+            for text in _silences(spec, objective, routing):
+                whose.setdefault(text, []).append(f"{spec.name}/{objective.name}")
+    return [Finding("", "", f"{text} ({', '.join(names)})") for text, names in whose.items()]
+
+
+def _silences(spec: PartitionSLO, objective: Objective, routing: Routing) -> Iterator[str]:
+    for severity in {objective.fast: None, objective.slow: None}:
+        if severity is Severity.NONE:
+            continue
+        for route in routing.root.receivers(_labels(spec, objective, severity)):
+            if route is routing.root:
+                yield f"no route of {routing.name} takes severity {severity}: it comes to {route.receiver}, as anything else"
+            elif route.receiver in routing.silent:
+                yield f"severity {severity} goes to the receiver {route.receiver} of {routing.name}, which tells nobody"
+
+
+def _labels(spec: PartitionSLO, objective: Objective, severity: Severity) -> dict[str, str]:
+    """A partition's alert as far as it is known before there is one; whose it is, is not."""
+    return {
+        **spec.alerting.labels,
+        "alertname": AlertName.PARTITION,
+        "severity": severity,
+        "slo": spec.name,
+        "guarantee": spec.sli.guarantee,
+        "objective": objective.name,
+    }
 
 
 def _of_spec(spec: PartitionSLO) -> Iterator[str]:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from slo import specfile, specschema
+from slo import routes, specfile, specschema
+from slo.extra import need
 from slo.lint import Finding, false_pages, findings
 from slo.spec import PartitionSLO
 from toolkit.errors import ConfigError
@@ -20,6 +21,7 @@ from toolkit.yamltree import quoted
 
 _FLEET = "1000"
 _MOST = 10_000_000
+_FORMATS = ("openslo", "sloth")
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
@@ -35,10 +37,21 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr
         metavar="N",
         help=f"size of the fleet that alerts are weighed for (default {_FLEET})",
     )
+    parser.add_argument(
+        "--alertmanager",
+        type=Path,
+        metavar="FILE",
+        help="an Alertmanager configuration: is every severity told to somebody?",
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 when something may be wrong")
     parser.add_argument("--json", action="store_true", help="write JSON")
     parser.add_argument(
         "--schema", action="store_true", help="write the JSON schema of a PartitionSLO file, for editors"
+    )
+    parser.add_argument(
+        "--export",
+        choices=_FORMATS,
+        help="write the objectives in another's format (YAML); what it cannot say stands in comments at the top",
     )
     flags = parser.parse(argv)
     if flags.schema:
@@ -49,9 +62,21 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr
     except ValueError as error:
         raise ConfigError(f"--partitions: {quoted(flags.partitions)}; expected {error}") from error
     specs = specfile.load_all(flags.path)
-    found = findings(specs, partitions)
+    if flags.export is not None:
+        stdout.writelines(_exported(flags.export, specs))
+        return 0
+    routing = None if flags.alertmanager is None else routes.load(flags.alertmanager)
+    found = findings(specs, partitions, routing)
     stdout.write(_document(specs, found, partitions) if flags.json else _text(specs, found, partitions))
     return 1 if found and flags.strict else 0
+
+
+def _exported(name: str, specs: Sequence[PartitionSLO]) -> list[str]:
+    need()
+    from slo.export import openslo, sloth  # noqa: PLC0415  # their queries are those of the rules, which need numpy
+
+    document = openslo.document if name == "openslo" else sloth.document
+    return [document(spec) for spec in specs]
 
 
 def _text(specs: Sequence[PartitionSLO], found: Sequence[Finding], partitions: int) -> str:

@@ -19,7 +19,8 @@ _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 def documents() -> dict[str, str]:
     """Every document by its path in the repository; the generated ones as they would be generated."""
     written = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    return {str(path.relative_to(ROOT)): path.read_text() for path in written} | dict(generate.files())
+    made = {path: text for path, text in generate.files().items() if path.endswith(".md")}
+    return {str(path.relative_to(ROOT)): path.read_text() for path in written} | made
 
 
 def written() -> dict[str, str]:

@@ -191,8 +191,12 @@ def test_what_the_guide_says_of_three_nines_is_what_validate_says(tmp_path: Path
     assert shown.partition("\n")[2].strip() == out.getvalue().strip()
 
 
-def test_the_check_of_the_guide_is_a_real_screen() -> None:
-    _, shown, played = blocks(SLO, "text")
+def test_the_screens_of_the_guide_are_real() -> None:
+    _, exported, shown, played = blocks(SLO, "text")
+    out = io.StringIO()
+    compute = Path(specfile.__file__).parent / "specs" / "compute.yaml"
+    validate.main(["--export=sloth", str(compute)], {}, out, io.StringIO())
+    _same(exported, out.getvalue())
     _same(shown, check(story(20))[1])
     _same(played, play(story(20), "--target=0.95,0.995", "--allow=0.1"))
 

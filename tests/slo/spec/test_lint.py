@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from slo import specfile, validate
 from slo.burnrate import BURNS, threshold
 from slo.lint import crossings, false_pages, findings
-from slo.spec import Alerting, Objective, PartitionSLO, Severity, Sli, Subject
+from slo.spec import Alerting, Matcher, Objective, Op, PartitionSLO, Severity, Sli, Subject
 from toolkit.errors import ConfigError
 
 DAY = 86400
@@ -128,3 +129,41 @@ def test_json_has_the_same():
 def test_a_fleet_that_is_no_number_is_refused(wrong: str):
     with pytest.raises(ConfigError, match="--partitions"):
         run(f"--partitions={wrong}")
+
+
+def named(name: str, *classes: str, select: tuple[Matcher, ...] = (), guarantee: str = "compute") -> PartitionSLO:
+    one: PartitionSLO = spec(0.99)
+    return replace(
+        one,
+        name=name,
+        sli=replace(SLI, guarantee=guarantee),
+        select=select,
+        objectives=(replace(one.objectives[0], classes=classes),),
+    )
+
+
+ML, WEB = Matcher("namespace", Op.EQUAL, "ml"), Matcher("namespace", Op.EQUAL, "web")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "doubled"),
+    [
+        (named("a"), named("b"), True),
+        (named("a", "isolated"), named("b"), True),
+        (named("a", "isolated"), named("b", "isolated", "declared"), True),
+        (named("a", "isolated"), named("b", "declared"), False),
+        (named("a"), named("b", guarantee="memory"), False),
+        (named("a", select=(ML,)), named("b", select=(WEB,)), False),
+        (named("a", select=(ML,)), named("b", select=(ML,)), True),
+        (named("a", select=(ML,)), named("b", select=(Matcher("namespace", Op.NOT_EQUAL, "ml"),)), False),
+        (named("a", select=(Matcher("namespace", Op.MATCHES, "m.*"),)), named("b", select=(WEB,)), False),
+        (named("a", select=(Matcher("sharing", Op.EQUAL, "mig"),)), named("b", select=(WEB,)), True),
+    ],
+)
+def test_partitions_that_two_objectives_judge_are_told(one: PartitionSLO, other: PartitionSLO, doubled: bool):  # noqa: FBT001
+    said = [str(found) for found in findings([one, other], 1)]
+    assert said == (
+        ["b: it judges partitions that a judges as well, so that one breach is told twice; make their select differ"]
+        if doubled
+        else []
+    )
