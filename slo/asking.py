@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from slo import specfile
+from slo.embedded.reader import opened
 from slo.prometheus.store import connect
 from slo.samples import History
 from slo.spec import SLICE, PartitionSLO
@@ -29,6 +30,12 @@ def add_arguments(parser: FlagParser) -> None:
     parser.add_argument(
         "--prometheus", metavar="URL", help="where the counters are: Prometheus, Mimir, Thanos, VictoriaMetrics"
     )
+    parser.add_argument(
+        "--history",
+        type=Path,
+        metavar="DIR",
+        help="instead: the history that `slicewatch slo run` keeps (its --history.path)",
+    )
     parser.add_argument("--prometheus.tenant", dest="tenant", metavar="NAME", help="tenant for Mimir (X-Scope-OrgID)")
     parser.add_argument("--tls.ca-file", dest="ca_file", type=Path, metavar="FILE", help="authority to trust, in PEM")
     parser.add_argument(
@@ -40,8 +47,14 @@ def add_arguments(parser: FlagParser) -> None:
 
 def connect_to(flags: argparse.Namespace) -> History:
     """Return the store that the flags name. Raises ConfigError."""
+    if flags.history is not None:
+        if flags.prometheus is not None:
+            raise ConfigError("--prometheus and --history are two sources: expected one of them")
+        return opened(flags.history)
     if flags.prometheus is None:
-        raise ConfigError("--prometheus is missing: expected the address of what scrapes the exporters")
+        raise ConfigError(
+            "--prometheus is missing: expected the address of what scrapes the exporters, or --history with a folder"
+        )
     return connect(site(flags.prometheus, flags.ca_file, flags.credentials), deadline=DEADLINE, tenant=flags.tenant)
 
 

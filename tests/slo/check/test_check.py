@@ -13,9 +13,10 @@ import pytest
 
 from slo.asking import connect_to
 from slo.check import cli
-from slo.samples import Samples
+from slo.embedded.store import ParquetHistory
+from slo.samples import Samples, together
 from slo.spec import Matcher
-from tests.slo.parity.histories import START, Series, fleet, openmetrics
+from tests.slo.parity.histories import COUNTER, INFO, PROMISE, START, Series, fleet, openmetrics
 from tests.slo.servers import prometheus
 from toolkit.errors import ConfigError, UnreachableError
 
@@ -168,3 +169,22 @@ def test_the_first_minute_of_the_window_counts():
     cli.main(argv, {}, out, connected=lambda _flags: Store(story(0)))
     (row,) = [one for one in json.loads(out.getvalue())["objectives"] if one["objective"] == "enforced" and one["good"]]
     assert row["good"] == 180
+
+
+def test_the_history_of_slo_run_says_what_the_store_says(tmp_path: Path):
+    store = Store(story(20))
+    kept = ParquetHistory(tmp_path / "h", 86400)
+    for at in range(START + 60, END + 1, 60):
+        parts = [store.read(name, (), at - 1, at) for name in (COUNTER, INFO, PROMISE)]
+        kept.append(at, together(parts))
+    asked = [f"--at={END}", "--since=1d", "--json"]
+    made_up, real = io.StringIO(), io.StringIO()
+    cli.main(["--prometheus=http://p", *asked], {}, made_up, connected=lambda _flags: store)
+    cli.main([f"--history={tmp_path / 'h'}", *asked], {}, real)  # beside the process that writes
+    kept.close()
+    first, second = json.loads(made_up.getvalue()), json.loads(real.getvalue())
+    assert second["source"] == str(tmp_path / "h")
+    assert [one["bad"] for one in first["objectives"]] == [one["bad"] for one in second["objectives"]]
+    assert first["firing"] == second["firing"]
+    with pytest.raises(ConfigError, match="two sources"):
+        cli.main([f"--history={tmp_path / 'h'}", "--prometheus=http://p"], {}, real)

@@ -23,6 +23,7 @@ from exporter.catalogue import LOST_SECONDS, CauseKey
 from exporter.exposition import Writer, family
 from slo import specfile
 from slo.embedded.page import WANTED, Pages
+from slo.embedded.reader import ParquetReader, opened
 from slo.embedded.scrape import Scraper, Target
 from slo.embedded.store import ParquetHistory
 from slo.embedded.targets import Places, Watched
@@ -153,6 +154,37 @@ def test_a_damaged_file_is_put_aside_and_the_rest_is_read(history: ParquetHistor
     (tmp_path / f"h/minutes/{AT}.parquet").write_bytes(b"nothing")
     assert points(history.read(COUNTER, (), AT - 1, AT + 60)) == [("a", 60, 2)]
     assert (tmp_path / f"h/minutes/{AT}.damaged").exists()
+
+
+def test_a_command_reads_beside_the_writer(history: ParquetHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for minute in range(59):
+        history.append(AT + minute * 60, samples(AT + minute * 60, a=minute))
+    reader = opened(tmp_path / "h")
+    listed = ParquetReader.files
+
+    def files(self: ParquetReader) -> list[tuple[Path, int, int]]:
+        found = listed(self)
+        monkeypatch.undo()  # once: the hour is put together between the listing and the reading
+        for minute in (59, 60):
+            history.append(AT + minute * 60, samples(AT + minute * 60, a=minute))
+        return found
+
+    monkeypatch.setattr(ParquetReader, "files", files)
+    assert [at for _, at, _ in points(reader.read(COUNTER, (), AT - 1, AT + 9999))] == [60 * n for n in range(61)]
+
+
+def test_a_command_does_not_touch_a_damaged_file(history: ParquetHistory, tmp_path: Path):
+    history.append(AT, samples(AT, a=1))
+    damaged = tmp_path / f"h/minutes/{AT}.parquet"
+    damaged.write_bytes(b"nothing")
+    with pytest.raises(UnreachableError, match=f"^{damaged}: cannot be read: .*; move it away"):
+        opened(tmp_path / "h").read(COUNTER, (), AT - 1, AT)
+    assert damaged.read_bytes() == b"nothing"
+
+
+def test_a_folder_without_history_is_told(tmp_path: Path):
+    with pytest.raises(ConfigError, match=f"^{tmp_path}: no history is there"):
+        opened(tmp_path)
 
 
 def test_a_second_process_is_refused(history: ParquetHistory, tmp_path: Path):
