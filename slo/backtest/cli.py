@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
+from slo import specfile
 from slo.asking import Connect, add_arguments, connect_to, specs_of, window
 from slo.backtest.notified import notified
 from slo.backtest.screen import Played, screen
-from slo.backtest.variants import variants
+from slo.backtest.variants import others, variants
 from slo.check.judgement import Judgement, judge
 from slo.spec import Severity
 from toolkit.errors import ConfigError
@@ -39,11 +41,21 @@ def main(
     add_arguments(parser)
     parser.add_argument("--target", metavar="RATIO,…", help="what if: targets to try, such as 0.95,0.99,0.995")
     parser.add_argument("--allow", metavar="RATIO,…", help="what if: allowances to try, such as 0.1,0.5")
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE|DIR",
+        help="another set of objectives, to stand beside these on the same history; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="write JSON")
     flags = parser.parse(argv)
     targets = _ratios("--target", flags.target, least=1e-9)
     allows = _ratios("--allow", flags.allow, least=0.0)
     tried = list(variants(specs_of(flags), targets, allows))
+    if flags.against:
+        tried += others(specfile.load_all(flags.against))
     start, end = window(flags, [one.spec for one in tried], now())
     judged = judge(connected(flags), [one.spec for one in tried], start, end)
     judged.need()
@@ -81,6 +93,7 @@ def _document(played: Sequence[Played], judged: Judgement, known: int) -> str:
         "slos": [
             {
                 "slo": one.variant.base,
+                "set": "against" if one.variant.other else "this",
                 "target": one.variant.target,
                 "allow": one.variant.allow,
                 "pages": len(one.of(Severity.PAGE)),

@@ -43,7 +43,7 @@ class Played:
 
 def screen(played: Sequence[Played], start: int, end: int, source: str, partitions: int) -> RenderableType:
     """Draw a backtest; `start` is Unix seconds of the first that is known."""
-    as_is = [one for one in played if not one.variant.changed]
+    as_is = [one for one in played if one.variant.as_is]
     pages = [one for each in as_is for one in each.of(Severity.PAGE)]
     parts: list[RenderableType] = [_headline(pages, as_is), _scope(start, end, source, partitions), Text("")]
     parts.append(_rates(as_is, end - start))
@@ -52,8 +52,10 @@ def screen(played: Sequence[Played], start: int, end: int, source: str, partitio
     noisy = noisiest((one for each in as_is for one in each.notified), _MOST_NOISY)
     if noisy:
         parts += [Text(""), _noisy(noisy)]
+    if any(one.variant.other for one in played):
+        parts += [Text(""), _side_by_side(played, end - start)]
     if any(one.variant.changed for one in played):
-        parts += [Text(""), _what_if(played, end - start)]
+        parts += [Text(""), _what_if([one for one in played if not one.variant.other], end - start)]
     return Group(*parts)
 
 
@@ -120,6 +122,39 @@ def _noisy(noisy: Sequence[tuple[str, int]]) -> Table:
     return table
 
 
+def _side_by_side(played: Sequence[Played], length: int) -> Table:
+    """The two sets on the same history, SLO by SLO, and together."""
+    table = _table("SIDE BY SIDE", "SET", "PAGES", "A WEEK", "TICKETS", "A WEEK", "MEDIAN TO PAGE", "BUDGET LEFT")
+    sets = [
+        (name, [one for one in played if not one.variant.changed and one.variant.other is other])
+        for name, other in (("this", False), ("against", True))
+    ]
+    for base in dict.fromkeys(one.variant.base for _, found in sets for one in found):
+        for name, found in sets:
+            for one in found:
+                if one.variant.base == base:
+                    left = one.budget.remaining
+                    _set_row(table, base, name, [one], length, "-" if left is None else f"{left:.1%}")
+    for name, found in sets:
+        _set_row(table, "all", name, found, length, "")
+    return table
+
+
+def _set_row(table: Table, slo: str, name: str, found: Sequence[Played], length: int, left: str) -> None:
+    pages = [one for each in found for one in each.of(Severity.PAGE)]
+    tickets = sum(len(each.of(Severity.TICKET)) for each in found)
+    table.add_row(
+        slo,
+        name,
+        str(len(pages)),
+        _weekly(len(pages), length),
+        str(tickets),
+        _weekly(tickets, length),
+        _length(round(median(one.detection for one in pages))) if pages else "-",
+        left,
+    )
+
+
 def _what_if(played: Sequence[Played], length: int) -> Table:
     table = _table("WHAT IF", "TARGET", "ALLOW", "PAGES", "A WEEK", "TICKETS", "A WEEK", "BUDGET LEFT")
     for one in (each for each in played if each.budget.valid):
@@ -140,7 +175,7 @@ def _what_if(played: Sequence[Played], length: int) -> Table:
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    words = {"SLO", "PAGE", "ABOUT", "AT", "NOISIEST", "WHAT IF"}
+    words = {"SLO", "PAGE", "ABOUT", "AT", "NOISIEST", "WHAT IF", "SIDE BY SIDE", "SET"}
     for column in columns:
         table.add_column(column, justify="left" if column in words else "right", no_wrap=True, overflow="ellipsis")
     return table

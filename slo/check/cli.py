@@ -12,12 +12,16 @@ from typing import TextIO
 
 from slo.asking import Connect, add_arguments, connect_to, specs_of, window
 from slo.check.document import document
-from slo.check.judgement import Judgement, judge
-from slo.check.screen import screen
+from slo.check.judgement import Judgement, Worst, judge
+from slo.check.screen import Blames, screen
+from slo.entity import Entity
+from slo.losses import Blame, blamed
+from slo.samples import History
 from toolkit.flags import FlagParser
 from toolkit.terminal import show
 
 _WIDTH = 132
+_WORST = 5
 _CHOICES = {"page": ("page",), "ticket": ("page", "ticket"), "budget": ("budget",), "any": ("page", "ticket", "budget")}
 
 
@@ -39,14 +43,25 @@ def main(
     flags = parser.parse(argv)
     specs = specs_of(flags)
     start, end = window(flags, specs, now())
-    judged = judge(connected(flags), specs, start, end)
+    history = connected(flags)
+    judged = judge(history, specs, start, end)
     judged.need()
+    worst = judged.worst(_WORST)
+    blames = _blames(history, worst, start, end)
     failures = tuple(_failures(judged, _CHOICES[flags.fail_on]))
     if flags.json:
-        stdout.write(document(judged, failures))
+        stdout.write(document(judged, failures, worst, blames))
     else:
-        show(screen(judged, failures), stdout, environ, _WIDTH)
+        show(screen(judged, failures, worst, blames), stdout, environ, _WIDTH)
     return 1 if failures else 0
+
+
+def _blames(history: History, worst: Sequence[Worst], start: int, end: int) -> Blames:
+    found: dict[tuple[str, Entity], Blame] = {}
+    for spec in {one.spec.name: one.spec for one in worst}.values():
+        mine = [one.who for one in worst if one.spec.name == spec.name]
+        found |= {(spec.name, who): blame for who, blame in blamed(history, spec, mine, start, end).items()}
+    return found
 
 
 def _failures(judged: Judgement, asked: Sequence[str]) -> list[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from slo.check.judgement import Judgement
+from slo.check.judgement import Judgement, Worst
+from slo.check.screen import Blames
+from slo.entity import labels
 from slo.verdicts import Budget
 
 
-def document(judged: Judgement, failures: tuple[str, ...]) -> str:
+def document(judged: Judgement, failures: tuple[str, ...], worst: Sequence[Worst], blames: Blames) -> str:
     """Return one JSON object with its line end; numbers that are not known are null."""
     found = {
         "kept": not failures,
@@ -27,6 +31,15 @@ def document(judged: Judgement, failures: tuple[str, ...]) -> str:
             {"slo": one.spec.name, "namespace": tenant.namespace, "class": tenant.klass, **_budget(left)}
             for one in judged.evaluations
             for tenant, left in sorted(one.tenants.items())
+        ],
+        "worst": [
+            {
+                "slo": one.spec.name,
+                **labels(one.who, one.spec.group_by),
+                **_budget(one.left),
+                "lost_to": None if (blame := blames.get((one.spec.name, one.who))) is None else asdict(blame),
+            }
+            for one in worst
         ],
         "firing": [
             {"name": one.alert.name.value, "since": one.since, "labels": dict(one.alert.labels)}

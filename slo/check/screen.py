@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from slo import budget
-from slo.check.judgement import Judgement
+from slo.check.judgement import Judgement, Worst
+from slo.entity import Entity
 from slo.evaluate import Evaluation
+from slo.losses import Blame
 from slo.spec import Severity
 from slo.verdicts import Budget, Episode
 
-_WORST = 5
 _MOST_ALERTS = 10
+
+Blames = Mapping[tuple[str, Entity], Blame]
+"""What a partition lost most to, by the SLO's name and the partition."""
 _STYLES = {Severity.PAGE: "bold white on red", Severity.TICKET: "yellow", Severity.NONE: "dim"}
 
 
-def screen(judged: Judgement, failures: tuple[str, ...]) -> RenderableType:
+def screen(judged: Judgement, failures: tuple[str, ...], worst: Sequence[Worst], blames: Blames) -> RenderableType:
     """Draw a check."""
     parts: list[RenderableType] = [_verdict(failures), _scope(judged), Text(""), _objectives(judged)]
     firing = [one for evaluation in judged.evaluations for one in evaluation.firing]
     if firing:
         parts += [Text(""), _alerts(firing)]
-    worst = _worst(judged)
-    if worst.row_count:
-        parts += [Text(""), worst]
+    if worst:
+        parts += [Text(""), _worst(worst, blames)]
     return Group(*parts)
 
 
@@ -89,18 +92,18 @@ def _alerts(firing: list[Episode]) -> Table:
     return table
 
 
-def _worst(judged: Judgement) -> Table:
-    table = _table("WORST PARTITIONS", "SLO", "KEPT", "BUDGET LEFT", "BAD", "VALID")
-    found = [
-        (left, evaluation.spec.name, who)
-        for evaluation in judged.evaluations
-        for who, left in budget.worst_first(evaluation.partitions)[:_WORST]
-        if left.bad
-    ]
-    found.sort(key=lambda one: (one[0].remaining or 0.0, one[1], one[2]))
-    for left, name, who in found[:_WORST]:
+def _worst(worst: Sequence[Worst], blames: Blames) -> Table:
+    table = _table("WORST PARTITIONS", "SLO", "KEPT", "BUDGET LEFT", "BAD", "VALID", "MOSTLY LOST TO")
+    for one in worst:
+        left, blame = one.left, blames.get((one.spec.name, one.who))
         table.add_row(
-            Text(f"{who.namespace}/{who.pod}"), name, _kept(left), _left(left), f"{left.bad:,}", f"{left.valid:,}"
+            Text(f"{one.who.namespace}/{one.who.pod}"),
+            one.spec.name,
+            _kept(left),
+            _left(left),
+            f"{left.bad:,}",
+            f"{left.valid:,}",
+            Text("not known" if blame is None else str(blame)),
         )
     return table
 

@@ -23,7 +23,7 @@ from slo import specfile, validate
 from tests.docs.reading import ROOT, blocks, matches, written
 from tests.scenarios.stage import Stage
 from tests.slo.backtest.test_backtest import play
-from tests.slo.check.test_check import check, story
+from tests.slo.check.test_check import check, robbed, story
 
 README = written()["README.md"]
 INSTALL = written()["docs/install.md"]
@@ -197,7 +197,7 @@ def test_the_screens_of_the_guide_are_real() -> None:
     compute = Path(specfile.__file__).parent / "specs" / "compute.yaml"
     validate.main(["--export=sloth", str(compute)], {}, out, io.StringIO())
     _same(exported, out.getvalue())
-    _same(shown, check(story(20))[1])
+    _same(shown, check(robbed(20))[1])
     _same(played, play(story(20), "--target=0.95,0.995", "--allow=0.1"))
 
 

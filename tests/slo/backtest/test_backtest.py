@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
+from slo import specfile
 from slo.backtest import cli
 from slo.backtest.notified import noisiest, notified
 from slo.spec import Severity
@@ -134,3 +136,18 @@ def test_wrong_ratios_are_refused(flag: str):
 def test_nothing_to_play_on_is_told():
     with pytest.raises(UnreachableError, match="no counters"):
         play([])
+
+
+def test_two_sets_stand_side_by_side_on_the_same_history(tmp_path: Path):
+    strict = (Path(specfile.__file__).parent / "specs" / "compute.yaml").read_text().replace("0.99\n", "0.995\n")
+    (tmp_path / "strict.yaml").write_text(strict)
+    said = play(story(5), f"--against={tmp_path}")
+    assert said.startswith("Would have paged nobody")  # the first set is what was asked about
+    rows = {tuple(line.split()[:2]): line.split()[2] for line in said[said.index("SIDE BY SIDE") :].splitlines()[1:]}
+    assert (rows["compute", "this"], rows["compute", "against"]) == ("0", "1")
+    assert (rows["all", "this"], rows["all", "against"]) == ("0", "1")
+    assert ("memory", "this") in rows
+    assert ("memory", "against") not in rows
+    found = json.loads(play(story(5), "--json", f"--against={tmp_path}"))
+    (other,) = [one for one in found["slos"] if one["set"] == "against"]
+    assert (other["slo"], other["pages"]) == ("compute", 1)

@@ -188,3 +188,43 @@ def test_the_history_of_slo_run_says_what_the_store_says(tmp_path: Path):
     assert first["firing"] == second["firing"]
     with pytest.raises(ConfigError, match="two sources"):
         cli.main([f"--history={tmp_path / 'h'}", "--prometheus=http://p"], {}, real)
+
+
+def robbed(bad: int) -> list[Series]:
+    """The story, with the causes of the loss."""
+    found = story(bad)
+    broken_from = END - bad * 60
+    mine = {**IDENTITY, "guarantee": "compute"}
+    causes = [
+        (Series({"__name__": "gpu_partition_lost_seconds_total", **mine, "cause": "neighbour"}), 0.7),
+        (Series({"__name__": "gpu_partition_lost_seconds_total", **mine, "cause": "clocks"}), 0.1),
+        (
+            Series(
+                {
+                    "__name__": "gpu_partition_lost_to_neighbour_seconds_total",
+                    **mine,
+                    "neighbour_namespace": "ads",
+                    "neighbour_pod": "hog-0",
+                }
+            ),
+            0.7,
+        ),
+    ]
+    for series, part in causes:
+        series.points += [(at, part * (at - broken_from)) for at in range(broken_from + 30, END + 1, 30)]
+    return [*found, *(series for series, _ in causes)]
+
+
+def test_the_worst_off_are_told_with_what_they_lost_it_to():
+    _, said = check(robbed(20))
+    (line,) = [line for line in said.splitlines() if line.startswith("ml/train-0") and "compute" in line]
+    assert line.rstrip().endswith("neighbour ads/hog-0 88%")
+    _, said = check(robbed(20), "--json")
+    (worst,) = json.loads(said)["worst"]
+    assert (worst["pod"], worst["bad"], worst["lost_to"]["cause"], worst["lost_to"]["neighbour"]) == (
+        "train-0",
+        20,
+        "neighbour",
+        "ads/hog-0",
+    )
+    assert worst["lost_to"]["part"] == pytest.approx(0.875)
