@@ -15,7 +15,7 @@ help: ## list the verbs
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,kubernetes,slo]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,kubernetes,report]'
 	touch $@
 
 packages: ## install Debian's packages that the tests need (only as root; else says what is missing)

@@ -17,6 +17,7 @@ usage: slicewatch slo COMMAND [flags]
   rules      recording and alerting rules for Prometheus, Mimir, Thanos or VictoriaMetrics; routing for Alertmanager
   check      are the objectives kept? For people, CI and cron
   backtest   what objectives would have paged for, and what if they were others
+  report     what a period came to, as HTML or Markdown with plots
   run        evaluate every minute, serve what comes of it, post alerts to Alertmanager
 
 `slicewatch slo COMMAND --help` lists the flags. Without files, the objectives that come with the program are taken.
@@ -38,7 +39,14 @@ def commands(version: str) -> Mapping[str, Command]:
 
         return service.serve(settings.parse(argv), version, stderr)
 
-    return {"validate": _validate, "rules": _rules, "check": _check, "backtest": _backtest, "run": serve}
+    return {
+        "validate": _validate,
+        "rules": _rules,
+        "check": _check,
+        "backtest": _backtest,
+        "report": _report,
+        "run": serve,
+    }
 
 
 def _validate(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
@@ -66,5 +74,14 @@ def _backtest(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, s
     del stderr
     need()
     from slo.backtest import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout)
+
+
+def _report(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    del stderr
+    need()
+    need("report", ("jinja2", "matplotlib"))
+    from slo.report import cli  # noqa: PLC0415
 
     return cli.main(argv, environ, stdout)

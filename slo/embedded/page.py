@@ -29,10 +29,12 @@ WANTED = tuple(
         catalogue.LOST_SECONDS,
         catalogue.LOST_TO_NEIGHBOUR,
         catalogue.BLIND_SECONDS,
+        catalogue.SHARE_SECONDS,
+        catalogue.ACCOUNTED_SECONDS,
         catalogue.DEMAND_INFO,
     )
 )
-"""Families that are kept: what slices are made of, and what an alert tells."""
+"""Families that are kept: what slices are made of, and what alerts and reports tell."""
 
 _LABELS = rb'(?:[^"}]|"(?:[^"\\\n]|\\.)*")*'
 _LINE = re.compile(
