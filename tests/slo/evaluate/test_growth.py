@@ -38,7 +38,8 @@ def series(pod: str, points: list[tuple[float, float]], job: str = "a") -> Serie
 def test_growth_is_the_sum_of_the_minutes(seed: int):
     rng = random.Random(seed)  # noqa: S311  # a test's history
     value = rng.choice([0.0, 5000.0])
-    points, expected = [(START, value)], [0.0] * (MINUTES * 60 // BIN)
+    points: list[tuple[float, float]] = [(START, value)]
+    expected = [0.0] * (MINUTES * 60 // BIN)
     for minute in range(1, MINUTES + 1):
         step = rng.choice([0.0, 60 * rng.random()])
         if value > 60 and rng.random() < 0.1:  # a restart that can be told
@@ -52,15 +53,15 @@ def test_growth_is_the_sum_of_the_minutes(seed: int):
 
 
 def test_who_is_born_counts_from_zero_and_who_was_there_before_does_not():
-    late = [(START + 600 + n * 60, 50.0 + n) for n in range(5)]
-    old = [(START + 600 + n * 60, 9000.0 + n) for n in range(5)]
+    late: list[tuple[float, float]] = [(START + 600 + n * 60, 50.0 + n) for n in range(5)]
+    old: list[tuple[float, float]] = [(START + 600 + n * 60, 9000.0 + n) for n in range(5)]
     found = grown([series("born", late), series("old", old)])
     assert sum(found["born"]) == pytest.approx(54)
     assert sum(found["old"]) == pytest.approx(4)
 
 
 def test_a_gap_is_bridged_also_across_pages():
-    points = [(START, 100.0), (START + 60, 110.0), (START + 1200, 400.0)]
+    points: list[tuple[float, float]] = [(START, 100.0), (START + 60, 110.0), (START + 1200, 400.0)]
     assert sum(grown([series("p", points)])["p"]) == pytest.approx(300)
 
 
