@@ -14,11 +14,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 
-from exporter.collect import Clock, Collector, Sources
+from exporter.collect import Collector
 from exporter.incidents import Happening, Story, follow
 from exporter.screen import alert, happening, partitions, screen
 from exporter.simulator import scenario
 from exporter.simulator.sources import build
+from exporter.witness import Clock, Sources
 from toolkit.flags import FlagParser
 from toolkit.values import duration, whole_number
 

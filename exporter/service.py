@@ -13,12 +13,13 @@ from types import FrameType
 from typing import TextIO
 
 from exporter import __version__, landing, policyfile
-from exporter.collect import DEADLINE, Clock, Collector, Tick
+from exporter.collect import Collector, Tick
 from exporter.config import Settings
 from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics
 from exporter.snapshot_json import snapshot_json
 from exporter.wiring import sources
+from exporter.witness import DEADLINE, Clock
 from toolkit import logs
 from toolkit.web.page import Page, Publisher
 from toolkit.web.server import Server, Site

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from exporter.collect import Sources
 from exporter.config import Settings
 from exporter.errors import SourceError
 from exporter.model import Pods, Reason
 from exporter.policy import Policy
 from exporter.sources.base import DemandSource, Kubelet, PodSource
 from exporter.values import KubernetesMode, SourceKind
+from exporter.witness import Sources
 from toolkit.errors import ConfigError
 
 

@@ -11,12 +11,13 @@ from bench.verdicts.parameters import Parameters
 from bench.verdicts.seen import Watcher
 from bench.verdicts.truth import Expected, expected
 from bench.verdicts.worlds import World
-from exporter.collect import Clock, Collector, Sources
+from exporter.collect import Collector
 from exporter.model import DeviceUuid
 from exporter.pipeline import Result
 from exporter.policy import Policy
 from exporter.simulator.sources import build
 from exporter.verdict import Guarantee
+from exporter.witness import Clock, Sources
 
 _EPOCH = 1_760_000_000.0
 _PATIENCE = 30.0

@@ -1,7 +1,7 @@
 """What a source is: small Protocols that the real node, the simulator and a recording all satisfy.
 
 A source's method is called by one worker thread, one call at a time, and may block: the deadline, the age and the health
-are kept outside (`exporter.collect`), so that a source is only as long as what it reads. It raises `SourceError` when it
+are kept outside (`exporter.witness`), so that a source is only as long as what it reads. It raises `SourceError` when it
 cannot be read at all; a single value that it cannot read is `Missing` inside the answer.
 """
 

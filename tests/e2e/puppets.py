@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from exporter.collect import Clock, Collector, Sources, Tick
+from exporter.collect import Collector, Tick
 from exporter.ids import GpuId
 from exporter.model import (
     Allocation,
@@ -30,6 +30,7 @@ from exporter.model import (
     Reason,
     Xid,
 )
+from exporter.witness import Clock, Sources
 from tests.e2e.scrape import Scrape, parse
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ import pytest
 
 from exporter.errors import SourceError
 from exporter.model import DriverReading, Missing, Reason, Xid
+from exporter.witness import Live
 from tests.e2e.puppets import EPOCH, GPU, POD_UID, World, reading
 from tests.e2e.rig import until
 from tests.e2e.scrape import Scrape
@@ -143,7 +144,9 @@ def xids(page: Scrape) -> dict[str, float]:
 def test_while_the_driver_hangs_only_the_first_tick_waits_for_it(world: World) -> None:
     world.play(0.0)
     world.driver.hold()
-    world.collector._driver.ask(world.now)
+    live = world.collector._witness
+    assert isinstance(live, Live)
+    live._driver.ask(world.now)
     started = time.monotonic()
     # The deadline passes by the clock of the node: in real time nobody has to wait for it again.
     page = world.play(3.0, 1.0, 1.0)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.collect import Collector, Sources
+from exporter.collect import Collector
 from exporter.model import ProcessTable
 from exporter.sources.nvml import NvmlDriver
+from exporter.witness import Sources
 from tests.e2e.node import driver, hanging
 from tests.fake_nvml.library import FakeLibrary
 from tests.fake_nvml.state import STATE_VARIABLE, Code, FakeDriver, Fault, write

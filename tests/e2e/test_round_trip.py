@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from exporter.collect import Clock, Collector, Sources
+from exporter.collect import Collector
 from exporter.model import DriverReading
 from exporter.simulator import scenario
 from exporter.simulator.sources import SimSources, build
+from exporter.witness import Clock, Sources
 from tests.e2e import mirror
 from tests.e2e.rig import NODE, Rig
 from tests.e2e.scrape import Scrape, parse

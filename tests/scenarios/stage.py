@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.collect import Clock, Collector, Sources, Tick
+from exporter.collect import Collector, Tick
 from exporter.simulator import scenario
 from exporter.simulator.sources import SimSources, build
+from exporter.witness import Clock, Sources
 
 EPOCH = 1_760_000_000.0
 """Unix time of a scenario's second 0."""
