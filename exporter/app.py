@@ -19,6 +19,7 @@ usage: slicewatch COMMAND [flags]
   why        one pod: the verdict, where the missing share went, what was ruled out
   lint       promises that cannot be kept, or that nobody enforces: from manifests or a live node
   doctor     which sources can be read here, what that lets us judge, what it does not
+  record     what a node's sources say, into a file that `exporter --source replay` plays back
   slo        objectives: check them, generate rules for them, run them (`slicewatch slo` lists its commands)
 
 `slicewatch COMMAND --help` lists the flags. `slicewatch --version` says what this is.
@@ -73,6 +74,12 @@ def _lint(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stder
     return cli.main(argv, environ, stdout, stderr)
 
 
+def _record(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    from exporter.recording import cli  # noqa: PLC0415
+
+    return cli.main(argv, environ, stdout, stderr)
+
+
 COMMANDS: Mapping[str, Command] = {
     "exporter": _exporter,
     "demo": _demo,
@@ -80,4 +87,5 @@ COMMANDS: Mapping[str, Command] = {
     "why": _why,
     "lint": _lint,
     "doctor": _doctor,
+    "record": _record,
 }

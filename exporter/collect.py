@@ -19,7 +19,7 @@ from exporter.pipeline import Result, State, step
 from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics
 from exporter.watched import Histogram
-from exporter.witness import DEADLINE, PATIENCE, Clock, Live, OverError, Sources, Testimony, Witness
+from exporter.witness import DEADLINE, PATIENCE, Clock, Hearing, Live, OverError, Sources, Witness
 from toolkit.logs import log
 
 _LOG = logging.getLogger("slicewatch.collect")
@@ -45,7 +45,7 @@ class Tick:
 
 
 class Collector:
-    """Runs ticks on what a witness tells; every method is called by one thread. `heard` is told each testimony first."""
+    """Runs ticks on what a witness tells; every method is called by one thread. `heard` is told each hearing first."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Collector:
         patience: float = PATIENCE,
         deadline: float = DEADLINE,
         self_metrics: SelfMetrics | None = None,
-        heard: Callable[[Testimony], None] | None = None,
+        heard: Callable[[Hearing], None] | None = None,
     ) -> None:
         self._clock = Clock() if clock is None else clock
         self._witness: Witness = (
@@ -81,20 +81,20 @@ class Collector:
         """Run one tick and return what it made. Raises OverError when the witness has nothing more to say."""
         started = self._clock.monotonic()
         holders = {(key.namespace, key.pod) for key in self._state.memory.leases.by_key}
-        testimony = self._witness.hear(started, holders)
+        hearing = self._witness.hear(started, holders)
         if self._heard is not None:
-            self._heard(testimony)
-        result = step(self._state, testimony.evidence, self._policy, self._limits)
+            self._heard(hearing)
+        result = step(self._state, hearing.evidence, self._policy, self._limits)
         self._state = result.state
         own = Own(
             version=__version__,
             python=platform.python_version(),
             ticks=self._ticks.distribution(),
-            sources=testimony.health,
+            sources=hearing.health,
             untrusted={check: result.state.judged.trust.refused.get(check, 0) for check in CHECKS},
         )
         self._ticks.observe(self._clock.monotonic() - started)
-        return Tick(result, testimony.health, lambda: self._render(result, own))
+        return Tick(result, hearing.health, lambda: self._render(result, own))
 
     def _render(self, result: Result, own: Own) -> Rendered:
         """Render a page, in the collecting thread ahead of a scrape or in a serving thread: one at a time."""

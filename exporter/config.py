@@ -27,12 +27,13 @@ from toolkit.yamltree import quoted
 class Sources:
     """Where readings come from."""
 
-    kind: SourceKind  # never REPLAY in this version
+    kind: SourceKind
     scenario: str  # name, or path with a slash, for the simulator
     seed: int
     procfs: Path
     podresources: Path | None  # None: switched off
     kubernetes: KubernetesMode | Path  # a path is a kubeconfig
+    replay: Path | None = None  # a path whenever `kind` is REPLAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +88,19 @@ def _refuse_contradictions(parsed: Parsed, problems: list[str]) -> None:
         if option.planned and parsed[option] != option.parse(option.default)
     )
     kind = parsed[options.SOURCE]
-    if kind is SourceKind.REPLAY:
-        problems.append(f"{parsed.given(options.SOURCE)} replay is not in this version")
-    elif kind is not SourceKind.SIMULATOR:
-        simulated: tuple[Option[object], ...] = (options.SCENARIO, options.SEED)
-        for option in simulated:
+    needs: Mapping[SourceKind, tuple[Option[object], ...]] = {
+        SourceKind.SIMULATOR: (options.SCENARIO, options.SEED),
+        SourceKind.REPLAY: (options.REPLAY_FILE,),
+    }
+    for needed, mine in needs.items():
+        for option in mine if kind is not needed else ():
             if (origin := parsed.given(option)) is not None:
                 source = parsed.given(options.SOURCE) or "by default"
-                problems.append(f"{origin} needs source simulator, and source is {kind} ({source})")
+                problems.append(f"{origin} needs source {needed}, and source is {kind} ({source})")
+    if kind is SourceKind.REPLAY and parsed[options.REPLAY_FILE] is None:
+        problems.append(
+            f"{parsed.given(options.SOURCE)} replay needs --{options.REPLAY_FILE.name}: expected a recording"
+        )
 
 
 def _settings(parsed: Parsed, environ: Mapping[str, str], hostname: Callable[[], str]) -> Settings:
@@ -111,6 +117,7 @@ def _settings(parsed: Parsed, environ: Mapping[str, str], hostname: Callable[[],
             procfs=parsed[options.PROCFS],
             podresources=parsed[options.PODRESOURCES],
             kubernetes=parsed[options.KUBERNETES],
+            replay=parsed[options.REPLAY_FILE],
         ),
         collect=Collect(
             node=parsed[options.NODE_NAME] or _own_name(environ, hostname),

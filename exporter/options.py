@@ -46,7 +46,7 @@ SOURCE = Option(
     metavar="KIND",
     parse=values.word_of(SourceKind),
     default="nvml",
-    help="Where readings come from: nvml (this node's driver) or simulator (a node that does not exist).",
+    help="Where readings come from: nvml (this node's driver), simulator (a node that does not exist) or replay (a recording).",
 )
 SCENARIO = Option(
     name="simulator.scenario",
@@ -67,8 +67,7 @@ REPLAY_FILE = Option(
     metavar="FILE",
     parse=values.optional_path,
     default="",
-    help="A recording to play back.",
-    planned=True,
+    help="A recording to play back, made by `slicewatch record`; needs source replay.",
 )
 PROCFS = Option(
     name="path.procfs", metavar="PATH", parse=values.path, default="/proc", help="Where the host's procfs is mounted."

@@ -42,7 +42,7 @@ SYSTEM_NAMESPACES = frozenset({"kube-system", "gpu-operator", "nvidia-gpu-operat
 DECLARED_SHARING = frozenset({Sharing.TIME_SLICING, Sharing.KAI})
 """Modes whose promises nobody keeps, so that a site may say what they are worth (docs/design.md section 3)."""
 
-_COMM_LENGTH = 15
+COMM_LENGTH = 15
 """The kernel cuts `comm` to 15 bytes (TASK_COMM_LEN), so `nvidia-cuda-mps-server` reads `nvidia-cuda-mps`."""
 
 
@@ -162,7 +162,7 @@ class Policy:
         """
         if namespace is not None and namespace not in self.system_namespaces:
             return False
-        return any(command in {name, name[:_COMM_LENGTH]} for name in self.allowed_commands)
+        return any(command in {name, name[:COMM_LENGTH]} for name in self.allowed_commands)
 
 
 def overridden(promise: Promise, partition: Partition, policy: Policy) -> Promise:

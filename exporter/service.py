@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 from typing import TextIO
 
@@ -16,10 +17,11 @@ from exporter import __version__, landing, policyfile
 from exporter.collect import Collector, Tick
 from exporter.config import Settings
 from exporter.policy import Policy
+from exporter.recording.replay import Replay
 from exporter.selfmetrics import SelfMetrics
 from exporter.snapshot_json import snapshot_json
-from exporter.wiring import sources
-from exporter.witness import DEADLINE, Clock
+from exporter.wiring import witness
+from exporter.witness import DEADLINE, PATIENCE, Clock, Hearing, OverError
 from toolkit import logs
 from toolkit.web.page import Page, Publisher
 from toolkit.web.server import Server, Site
@@ -56,14 +58,14 @@ def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int
         healthy=lambda: publisher.fresh(max(10 * settings.collect.tick, 30.0)),
         landing=lambda: landing.render(_about(settings.collect.node, latest)),
     )
-    collector = _collector(settings, environ, clock)
+    collecting = collector(settings, environ, clock)
 
     def publish(tick: Tick) -> None:
         latest[:] = [tick]
         publisher.publish(page(tick, clock.wall()))
 
     server = Server(settings.web, site)
-    thread = threading.Thread(target=collector.run, args=(publish, stop), name="slicewatch-collect", daemon=True)
+    thread = threading.Thread(target=collecting.run, args=(publish, stop), name="slicewatch-collect", daemon=True)
     server.start()
     thread.start()
     logs.log(
@@ -80,22 +82,32 @@ def serve(settings: Settings, environ: Mapping[str, str], stderr: TextIO) -> int
     server.shutdown()
     thread.join(_LAST_TICK)
     if not thread.is_alive():  # else it waits for a source that hangs, and both go with the process
-        collector.close()
+        collecting.close()
     return 0
 
 
-def _collector(settings: Settings, environ: Mapping[str, str], clock: Clock, patience: float = 0.25) -> Collector:
+def collector(
+    settings: Settings,
+    environ: Mapping[str, str],
+    clock: Clock,
+    *,
+    patience: float = PATIENCE,
+    heard: Callable[[Hearing], None] | None = None,
+) -> Collector:
+    """Return the collector that settings ask for. Raises ConfigError. A recording is played as fast as it was recorded."""
     file = settings.collect.policy_file
     policy = Policy() if file is None else policyfile.load(file)
+    told = witness(settings, environ, clock.monotonic, policy)
     return Collector(
         settings.collect.node,
-        sources(settings, environ, clock.monotonic, policy),
+        told,
         policy=policy,
-        tick=settings.collect.tick,
+        tick=told.tick if isinstance(told, Replay) else settings.collect.tick,
         departed_keep=settings.collect.departed_keep,
         clock=clock,
         patience=patience,
         self_metrics=SelfMetrics(),
+        heard=heard,
     )
 
 
@@ -117,7 +129,7 @@ def _stop_on_signals() -> threading.Event:
 
 
 def once(settings: Settings, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
-    """Write one page to `stdout` after two ticks. Exit status 3 when a source could not be reached; each is named."""
+    """Write one page to `stdout` after two ticks, or at the end of a recording. Exit status 3 when a source could not be reached; each is named."""
     logging.getLogger().addHandler(logging.NullHandler())  # what is down is said below, in words for a person
     tick, down = last_of_two(settings, environ)
     stdout.write(tick.rendered.text.decode())
@@ -127,10 +139,15 @@ def once(settings: Settings, environ: Mapping[str, str], stdout: TextIO, stderr:
 
 
 def last_of_two(settings: Settings, environ: Mapping[str, str]) -> tuple[Tick, list[str]]:
-    """Run two ticks with full patience; return the second and a line for every source that is down."""
-    collector = _collector(settings, environ, Clock(), patience=DEADLINE)
-    collector.run_tick()
-    time.sleep(settings.collect.tick)
-    tick = collector.run_tick()
-    collector.close()
+    """Run two ticks with full patience, of a recording all; return the last and a line for every source that is down."""
+    collecting = collector(settings, environ, Clock(), patience=DEADLINE)
+    tick = collecting.run_tick()
+    if settings.sources.replay is None:
+        time.sleep(settings.collect.tick)
+        tick = collecting.run_tick()
+    else:
+        with suppress(OverError):
+            while True:
+                tick = collecting.run_tick()
+    collecting.close()
     return tick, [f"{source.name}: {source.detail}" for source in tick.health if not source.up]

@@ -9,14 +9,19 @@ from exporter.config import Settings
 from exporter.errors import SourceError
 from exporter.model import Pods, Reason
 from exporter.policy import Policy
+from exporter.recording.replay import Replay
 from exporter.sources.base import DemandSource, Kubelet, PodSource
 from exporter.values import KubernetesMode, SourceKind
 from exporter.witness import Sources
 from toolkit.errors import ConfigError
 
 
-def sources(settings: Settings, environ: Mapping[str, str], monotonic: Callable[[], float], policy: Policy) -> Sources:
-    """Build the sources of a node. Raises ConfigError for what can never work as configured."""
+def witness(
+    settings: Settings, environ: Mapping[str, str], monotonic: Callable[[], float], policy: Policy
+) -> Sources | Replay:
+    """Build the sources of a node, or the recording of one. Raises ConfigError for what can never work as configured."""
+    if settings.sources.replay is not None:
+        return Replay(settings.sources.replay)
     if settings.sources.kind is SourceKind.SIMULATOR:
         return _simulated(settings, monotonic)
     from exporter.sources.nvml import NvmlDriver  # noqa: PLC0415  # heavy libraries only when used

@@ -57,7 +57,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Hearing:
     """What was said at one instant, and how well each source does."""
 
     evidence: Evidence
@@ -71,7 +71,7 @@ class OverError(Exception):
 class Witness(Protocol):
     """Whoever tells what a node is."""
 
-    def hear(self, now: float, holders: Holders) -> Testimony:
+    def hear(self, now: float, holders: Holders) -> Hearing:
         """Tell everything once. `now` is monotonic seconds. Raises OverError at the end of what there is."""
 
     def close(self) -> None:
@@ -119,10 +119,10 @@ class Live:
     def _watched(self, name: str, read: Callable[[float], T], terms: Terms) -> Watched[T]:
         return Watched(name, read, terms, self._clock.monotonic, SOURCE_READ_DURATION.buckets)
 
-    def hear(self, now: float, holders: Holders) -> Testimony:
+    def hear(self, now: float, holders: Holders) -> Hearing:
         """Ask every source and wait for each as long as it has; `holders` may declare their demand."""
         evidence = self._evidence(now, holders)
-        return Testimony(evidence, self._health(now, evidence.driver))
+        return Hearing(evidence, self._health(now, evidence.driver))
 
     def _evidence(self, now: float, holders: Holders) -> Evidence:
         watched = [source for source in (self._kubelet, self._pods, self._driver) if source is not None]

@@ -99,8 +99,8 @@ def test_once_is_a_switch():
         (["--web.listen-address=::9945"], '--web.listen-address: "::9945"; expected an address such as'),
         (["--web.listen-address=a:65536"], '--web.listen-address: "a:65536"; expected an address such as'),
         (["--source=dcgm"], '--source: "dcgm"; expected nvml, simulator or replay'),
-        (["--source=replay"], "--source replay is not in this version"),
-        (["--replay.file=f"], "--replay.file is not in this version"),
+        (["--source=replay"], "--source replay needs --replay.file: expected a recording"),
+        (["--replay.file=f"], "--replay.file needs source replay, and source is nvml (by default)"),
         (["--dcgm.url=http://x"], "--dcgm.url is not in this version"),
         (["--simulator.seed=1"], "--simulator.seed needs source simulator, and source is nvml (by default)"),
         (
@@ -151,13 +151,19 @@ def test_flat_and_nested_keys_say_the_same(written: Writer):
 
 
 def test_every_flag_is_a_key_of_the_file(written: Writer):
-    simulated = {"simulator.scenario", "simulator.seed"}
+    needed = {"simulator.scenario": "simulator", "simulator.seed": "simulator"}
     for option in options.OPTIONS:
         if option is options.CONFIG_FILE:
             continue
-        extra = "source: simulator\n" if option.name in simulated else ""
+        if option is options.REPLAY_FILE:
+            continue  # it has no default that stands with its source
+        extra = f"source: {needed[option.name]}\n" if option.name in needed else ""
         default = f"'{option.default}'" if not option.switch else option.default
         parse(written(f"{extra}{option.name}: {default}\n"))
+
+
+def test_a_recording_may_be_named_in_the_file(written: Writer, tmp_path: Path):
+    assert parse(written("source: replay\nreplay.file: r.swrec\n")).sources.replay == tmp_path / "r.swrec"
 
 
 def test_a_flag_wins_over_the_file_and_the_file_over_the_default(written: Writer):
@@ -190,7 +196,7 @@ def test_a_relative_path_in_the_file_starts_from_the_files_folder(written: Write
         ("once: maybe", ['1:7: "maybe"; expected true or false']),
         ("config.file: x", ["1:1: config.file cannot be set in the file that it names"]),
         ("log.level: info\nlog: {level: warn}", ["2:14: log sets log.level again, after line 1"]),
-        ("source: replay", ["1:9: source replay is not in this version"]),
+        ("source: replay", ["1:9: source replay needs --replay.file: expected a recording"]),
         ("a: 1\nb: 2\ntick: 7", ['1:1: unknown key "a"', '2:1: unknown key "b"', '3:7: tick: "7"; expected']),
     ],
 )

@@ -144,7 +144,10 @@ REFUSED: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["exporter", "--simulator.seed=3"],
         ["slicewatch exporter: --simulator.seed needs source simulator, and source is nvml (by default)"],
     ),
-    "replay": (["exporter", "--source=replay"], ["slicewatch exporter: --source replay is not in this version"]),
+    "replay": (
+        ["exporter", "--source=replay"],
+        ["slicewatch exporter: --source replay needs --replay.file: expected a recording"],
+    ),
     "unknown command": (["exportr"], [r"^slicewatch: unknown command 'exportr': expected one of exporter, .+"]),
 }
 

@@ -158,6 +158,10 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
             job("plain", closed.address, **user),
         )
         with prometheus(folders["prometheus"], *jobs) as server:
+            server.until(lambda: server.number('up{job="opened"}') == 1, "the target is up")
+            opened.until(lambda page: "gpu_partition_used_compute_ratio" in page.samples, "activity is measured")
+            counted = 'count(gpu_partition_promised_memory_bytes{job="opened"})'
+            server.until(lambda: server.number(counted) == 4, "partitions are stored")
             yield Scraped(server, opened, closed)
         assert opened.terminate() == 0
         assert closed.terminate() == 0
@@ -165,8 +169,6 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
 
 def test_prometheus_stores_what_the_page_says(scraped: Scraped) -> None:
     server, exporter = scraped.server, scraped.opened
-    server.until(lambda: server.number('up{job="opened"}') == 1, "the target is up")
-    exporter.until(lambda page: "gpu_partition_used_compute_ratio" in page.samples, "activity is measured")
     stored = ('scrape_samples_scraped{job="opened"}', 'scrape_samples_post_metric_relabeling{job="opened"}')
     server.until(
         lambda: {server.number(query) for query in stored} == {exporter.scrape().series}, "all samples are stored"
