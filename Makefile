@@ -39,7 +39,7 @@ lint: $(STAMP) ## ruff: rules and format
 
 types: $(STAMP) ## mypy, strict; the tests, benches and tools too
 	$(BIN)/mypy
-	$(BIN)/mypy --explicit-package-bases tests tools bench
+	$(BIN)/mypy --explicit-package-bases dashboards tests tools bench
 
 contracts: $(STAMP) ## imports go one way
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from dashboards import files as dashboards
 from exporter import options, policypage
 from exporter.catalogue import CHECKS, METRICS, ORPHAN_KINDS, Metric
 from slo import specschema
@@ -71,6 +72,7 @@ def files() -> Mapping[str, str]:
         "docs/configuration.md": options.markdown() + slo_options(),
         "docs/policy.md": policypage.markdown(),
         "docs/partitionslo.schema.json": specschema.document(),
+        **dashboards.files(),
     }
 
 

@@ -1,0 +1,1 @@
+"""Grafana dashboards as code; what is imported is `dashboards/json`, written by `make gen`."""
