@@ -12,7 +12,9 @@ from pathlib import Path
 from dashboards import files as dashboards
 from exporter import options, policypage
 from exporter.catalogue import CHECKS, METRICS, ORPHAN_KINDS, Metric
-from slo import specschema
+from slo import specfile, specschema
+from slo.rules import document, promtests, routing
+from slo.rules.routing import Receivers
 from slo.run.options import OPTIONS as SLO_OPTIONS
 from toolkit.options import table
 
@@ -65,6 +67,18 @@ def slo_options() -> str:
     return "\n".join(lines) + "\n"
 
 
+def alerts() -> Mapping[str, str]:
+    """alerts/: the shipped objectives' rules, their tests, and an Alertmanager configuration to start from."""
+    specs = specfile.shipped()
+    made = "Made by `make gen` from the shipped objectives (slo/specs); your own: slicewatch slo rules."
+    receivers = Receivers(tenants={"team-a": "team-a"}, webhooks={})
+    return {
+        "alerts/slo-rules.yaml": document.prometheus(document.rules(specs), made),
+        "alerts/tests/slo-rules.yaml": promtests.document(specs, "../slo-rules.yaml", made),
+        "alerts/alertmanager.yaml": routing.document(specs, receivers, made),
+    }
+
+
 def files() -> Mapping[str, str]:
     """Every generated file by its path in the repository."""
     return {
@@ -73,6 +87,7 @@ def files() -> Mapping[str, str]:
         "docs/policy.md": policypage.markdown(),
         "docs/partitionslo.schema.json": specschema.document(),
         **dashboards.files(),
+        **alerts(),
     }
 
 

@@ -43,8 +43,7 @@ class Texts:
             "summary": _summary(firing, answer, spec),
             "description": _description(firing, answer, spec, now),
             "command": _command(firing),
-            "runbook_url": (spec.alerting.runbook_url if spec else "")
-            or self._links.runbooks + firing.alert.name.lower(),
+            "runbook_url": (spec.alerting.runbook_url if spec else "") or self._links.runbook(firing.alert.name),
             "dashboard": self._dashboard(firing, spec),
         }
         written = {name: text for name, text in annotations.items() if text}
@@ -63,7 +62,7 @@ def watchdog(labels: Mapping[str, str], now: int, links: Links) -> Notice:
     annotations = {
         "summary": "The GPU SLO checker evaluates, and reaches this Alertmanager",
         "description": "This alert always fires. Route it to something that calls for help when it stops.",
-        "runbook_url": links.runbooks + AlertName.WATCHDOG.lower(),
+        "runbook_url": links.runbook(AlertName.WATCHDOG),
     }
     own = {"alertname": str(AlertName.WATCHDOG), "severity": str(Severity.NONE), "slo": WATCHDOG}
     return Notice({**labels, **own}, annotations, now)

@@ -108,7 +108,7 @@ def _parser() -> FlagParser:
         "--runbook-url",
         default=RUNBOOKS,
         metavar="URL",
-        help="the alert's name in lower case is put behind it (default: this project's page, relative)",
+        help="{alert} in it becomes the alert's name; else the name is put behind it in lower case (default: this project's, relative)",
     )
     parser.add_argument(
         "--dashboard-url",

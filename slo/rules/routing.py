@@ -24,6 +24,9 @@ To route a tenant's tickets to the tenant: --team NAMESPACE=RECEIVER.
 In a configuration that exists already, take over the three routes, all inhibit_rules and the receivers."""
 
 _SLO_ALERTS = tuple(name for name in AlertName if name is not AlertName.WATCHDOG)
+_OURSELVES = "Slicewatch.*"
+"""Alerts about slicewatch itself (alerts/slicewatch.yaml): who is paged for objectives is paged when nobody watches them."""
+
 _LEVELS = (AlertName.FLEET, AlertName.NODE, AlertName.GPU)
 _PARTITION = (AlertName.PARTITION, AlertName.UNMET)
 
@@ -101,7 +104,7 @@ def _route(specs: Sequence[PartitionSLO], whom: Receivers) -> dict[str, Any]:
     }
     page = {
         "receiver": whom.page,
-        "matchers": [_is(*_SLO_ALERTS, NOT_SHOWN), f'severity="{Severity.PAGE}"'],
+        "matchers": [_is(*_SLO_ALERTS, NOT_SHOWN, _OURSELVES), f'severity="{Severity.PAGE}"'],
         "group_by": [*site, "slo", "severity"],
         "group_wait": "30s",
         "group_interval": "5m",
@@ -109,7 +112,7 @@ def _route(specs: Sequence[PartitionSLO], whom: Receivers) -> dict[str, Any]:
     }
     ticket = {
         "receiver": whom.ticket,
-        "matchers": [_is(*_SLO_ALERTS, NOT_SHOWN), f'severity="{Severity.TICKET}"'],
+        "matchers": [_is(*_SLO_ALERTS, NOT_SHOWN, _OURSELVES), f'severity="{Severity.TICKET}"'],
         "group_by": [*site, "namespace", "slo"],
         "group_wait": "5m",
         "group_interval": "1h",

@@ -13,8 +13,8 @@ from slo.rules.rollups import gpu_labels, node_labels
 from slo.spec import Objective, PartitionSLO, Subject
 from slo.verdicts import AlertName
 
-RUNBOOKS = "docs/slo-rules.md#"
-"""Where runbooks are unless the user says: a page of this project, relative, because no server of the user's is known."""
+RUNBOOKS = "docs/runbooks/{alert}.md"
+"""Where runbooks are unless the user says: pages of this project, relative, because no server of the user's is known."""
 
 _COUNT = '{{ $value | printf "%.0f" }}'
 _LAST = {"fast": "hour", "slow": "day"}
@@ -29,10 +29,16 @@ _GOODS = {
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where alerts point to. The alert's name in lower case is put behind `runbooks`; without `dashboard` no link."""
+    """Where alerts point to; without `dashboard` no link."""
 
     runbooks: str = RUNBOOKS
     dashboard: str = ""
+
+    def runbook(self, name: str) -> str:
+        """Return an alert's runbook: its name stands for `{alert}`; else it is put behind, in lower case."""
+        if "{alert}" in self.runbooks:
+            return self.runbooks.replace("{alert}", name)
+        return self.runbooks + name.lower()
 
 
 def burn(spec: PartitionSLO, objective: Objective, pairs: Sequence[Threshold], links: Links) -> dict[str, str]:
@@ -156,7 +162,7 @@ def _texts(lines: Sequence[str]) -> dict[str, str]:
 
 
 def _runbook(name: AlertName, links: Links) -> str:
-    return literal(links.runbooks) + name.lower()
+    return literal(links.runbook(name))
 
 
 def _pod() -> str:

@@ -19,13 +19,18 @@ _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 def documents() -> dict[str, str]:
     """Every document by its path in the repository; the generated ones as they would be generated."""
     written = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    made = {path: text for path, text in generate.files().items() if path.endswith(".md")}
-    return {str(path.relative_to(ROOT)): path.read_text() for path in written} | made
+    return {str(path.relative_to(ROOT)): path.read_text() for path in written} | generated()
+
+
+@cache
+def generated() -> dict[str, str]:
+    """The documents that are generated, as they would be now."""
+    return {path: text for path, text in generate.files().items() if path.endswith(".md")}
 
 
 def written() -> dict[str, str]:
     """The documents that people wrote."""
-    return {path: text for path, text in documents().items() if path not in generate.files()}
+    return {path: text for path, text in documents().items() if path not in generated()}
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -24,8 +24,16 @@ from slo.run.status import Status
 from tests.docs.reading import ROOT, anchors, code, documents, links, written
 
 WRITTEN = sorted(written())
-OTHERS = {"--help", "--version", "--lint", "--web.route-prefix"}
-"""Flags of every command line, of promtool and of Alertmanager."""
+OTHERS = {
+    "--help",
+    "--version",
+    "--lint",
+    "--web.route-prefix",
+    "--alertmanager.url",
+    "--ignore-daemonsets",
+    "--field-selector",
+}
+"""Flags of every command line, and of promtool, amtool, Alertmanager and kubectl."""
 
 
 @pytest.mark.parametrize("path", sorted(documents()))
@@ -95,7 +103,7 @@ def _flags(text: str) -> Iterable[str]:
 
 def test_every_metric_in_a_document_is_in_the_catalogue() -> None:
     own = StatusCollector((), Status, "").collect()
-    known = {metric.name for metric in METRICS} | {
+    known = {f"{metric.name}{part}" for metric in METRICS for part in ("", "_sum", "_bucket")} | {
         name for family in own for name in (family.name, f"{family.name}_total")
     }
     named = {

@@ -70,7 +70,7 @@ def test_a_page_names_promised_got_since_when_cause_neighbour_and_what_to_do(tmp
         "summary": PAGE_TEXT.splitlines()[0],
         "description": PAGE_TEXT,
         "command": "slicewatch why team-a/train",
-        "runbook_url": "docs/slo-rules.md#gpupartitionpromiseburn",
+        "runbook_url": "docs/runbooks/GPUPartitionPromiseBurn.md",
         "dashboard": (
             "https://grafana.test/d/x?orgId=1&var-slo=compute&var-cluster=test&var-node=node-1&var-gpu=GPU-0"
             "&var-namespace=team-a&var-pod=train"
@@ -134,7 +134,7 @@ def test_names_that_a_tenant_chose_to_break_out_break_out_of_nothing(tmp_path: P
             )
         ),
         "command": f"slicewatch why team-a/{harmless}",
-        "runbook_url": "docs/slo-rules.md#gpupartitionpromiseburn",
+        "runbook_url": "docs/runbooks/GPUPartitionPromiseBurn.md",
     }
     described_at(NASTY, series, expected | {f"label:{key}": text for key, text in labels.items()}, tmp_path, BURN)
 
