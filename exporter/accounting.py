@@ -28,6 +28,8 @@ def holding_of(partition: Partition, compute: Verdict | None) -> Holding:
     """Read the shares off a partition and its compute verdict; in doubt, or out of all bounds, its use is unknown."""
     promise = partition.promise.compute
     promised = None if promise is None else _known(promise.amount)
+    if promised is not None:
+        promised /= partition.joint  # one promise of several containers counts once
     used = None if partition.doubt is not None else _believable(partition.used_compute)
     if compute is None or used is None or compute.outcome is not Outcome.BROKEN:
         return Holding(promised, used)

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from exporter.catalogue import PartitionKey
 from exporter.consumers import consumers_of, index_pods
-from exporter.leases import Lease, Leases, hold, holders_of, replicas_offered, slots_held
+from exporter.leases import Lease, Leases, hold, holders_of, replicas_offered, sharers, slots_held
 from exporter.model import (
     Allocations,
     Consumer,
@@ -31,8 +32,9 @@ from exporter.model import (
     Snapshot,
 )
 from exporter.policy import Policy
+from exporter.records import DaemonKey, HookKey, Limit, Prepared, Sharing
 from exporter.resolve import Seen, World, world
-from exporter.sharing import replicas_of, sharing_of
+from exporter.sharing import replicas_of, sharing_of, underlying_of
 from exporter.usage import crowded_instances, use_of
 
 
@@ -51,6 +53,9 @@ class Evidence:
     processes: ProcessTable | Missing
     allocations_stale: bool = False
     declared: Mapping[tuple[str, str], bool | Missing] = field(default_factory=dict)
+    hooks: Mapping[HookKey, Limit | Missing] = field(default_factory=dict)  # as read back
+    daemons: Mapping[DaemonKey, Limit | Missing] = field(default_factory=dict)  # as read back
+    prepared: tuple[Prepared, ...] = ()  # by a DRA driver's checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
     """Join one instant's evidence with what is remembered; returns the snapshot and the new memory."""
     here = world(evidence.driver, memory.seen)
     labels = _labels(evidence.pods, memory)
-    holding = hold(memory.leases, evidence.allocations, evidence.pods, here, labels)
+    holding = hold(memory.leases, evidence.allocations, evidence.pods, here, labels, evidence.prepared)
     holders = holders_of(holding.leases)
     consumers = _consumers(evidence, here, holders, policy)
     findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers)
@@ -96,6 +101,8 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         offered=replicas_offered(evidence.allocations, here),
         held=held,
         crowded=crowded_instances(here, held),
+        holders=holders,
+        joint=sharers(holding.leases),
     )
     snapshot = Snapshot(
         node=evidence.node,
@@ -153,6 +160,8 @@ class _Joined:
     offered: Mapping[DeviceUuid, int]
     held: Mapping[DeviceUuid, int]
     crowded: frozenset[tuple[GpuUuid, int]]
+    holders: Mapping[tuple[GpuUuid, DeviceUuid], Sequence[Lease]]
+    joint: Mapping[tuple[DeviceUuid, str], int]
 
 
 def _labels(pods: Pods | Missing, memory: Memory) -> Mapping[str, str]:
@@ -220,6 +229,16 @@ def _stranger(uuid: DeviceUuid, consumer: Consumer) -> tuple[str, str]:
     return _STRANGE[consumer.relation], f"{uuid} {consumer.process.pid}"
 
 
+_OF_RECORDS = (
+    "overruled_device_id",
+    "unknown_claim",
+    "unclaimed_device",
+    "unprepared_claim",
+    "misprepared_claim",
+)
+"""Kinds that only schedulers' records make; most nodes have no such records, and their pages no such rows."""
+
+
 def _orphans(joined: _Joined) -> dict[str, int]:
     """Count what could not be placed; a kind about which the sources say nothing now is left out, not 0."""
     evidence, here = joined.evidence, joined.here
@@ -228,6 +247,7 @@ def _orphans(joined: _Joined) -> dict[str, int]:
     orphans: dict[str, int] = {}
     if not isinstance(evidence.allocations, Missing):
         told += ["unresolved_device_id", "conflict"]
+        told += [kind for kind in _OF_RECORDS if found[kind]]
         if not isinstance(evidence.pods, Missing):
             told += ["terminal_pod", "unknown_pod"]
         if here.answered:
@@ -266,7 +286,8 @@ def _partition(lease: Lease, joined: _Joined) -> Partition:
     state = here.state(gpu_uuid, uuid)
     sharing = sharing_of(lease, joined.labels, device)
     placed = joined.consumers.get(uuid, Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt))
-    use = use_of(lease, here, sharing, placed, joined.crowded)
+    underlying = underlying_of(sharing, lease, device)
+    use = use_of(lease, here, underlying, placed, joined.crowded, _together(lease, joined))
     return Partition(
         key=lease.key,
         owner=lease.owner,
@@ -285,7 +306,40 @@ def _partition(lease: Lease, joined: _Joined) -> Partition:
         used_compute=use.compute,
         used_memory_bytes=use.memory,
         obtainable_memory_bytes=use.obtainable,
+        grant=lease.grant,
+        underlying=underlying if underlying is not sharing else None,
+        joint=1 if lease.grant is None else max(1, joined.joint[uuid, lease.grant.claim]),
+        limit=_limit(lease, joined),
+        illegible=_illegible(lease, joined.evidence.pods),
     )
+
+
+def _together(lease: Lease, joined: _Joined) -> tuple[PartitionKey, ...]:
+    """Who has the device by the lease's claim."""
+    claim = "" if lease.grant is None else lease.grant.claim
+    if not claim:
+        return ()
+    held = joined.holders.get((GpuUuid(lease.key.gpu), DeviceUuid(lease.key.device)), ())
+    return tuple(each.key for each in held if each.grant is not None and each.grant.claim == claim)
+
+
+def _limit(lease: Lease, joined: _Joined) -> Limit | Missing:
+    """What the enforcer has set for the container, else for the daemon that serves its resource."""
+    gpu = joined.here.known_gpus.get(GpuUuid(lease.key.gpu))
+    none = Missing(Reason.UNSUPPORTED)
+    if lease.grant is not None and lease.grant.sharing is Sharing.HAMI:
+        return joined.evidence.hooks.get((lease.owner.pod_uid, lease.key.container, lease.key.device), none)
+    return none if gpu is None else joined.evidence.daemons.get((lease.resource, str(gpu.index)), none)
+
+
+def _illegible(lease: Lease, pods: Pods | Missing) -> Reason | None:
+    """Why the record of what the lease was promised cannot be read."""
+    if lease.grant is None or lease.grant.legible:
+        return None
+    if lease.grant.sharing is not Sharing.DRA:
+        return Reason.ERROR
+    claims = pods if isinstance(pods, Missing) else pods.claims
+    return claims.reason if isinstance(claims, Missing) else Reason.NOT_YET
 
 
 def _doubt(joined: _Joined, state: DeviceState, lease: Lease) -> Reason | None:
