@@ -94,8 +94,13 @@ def _enforced(partition: Partition, policy: Policy) -> Verdict:
         if isinstance(promised.amount, Missing):
             return blind(promised.amount.reason)
         wanted = promised.amount / max(1, partition.slots)
+        if promised is partition.promise.memory and not limit.memory_read:
+            continue
         worst = max(worst, _unset(wanted, actual, absolute + wanted * relative))
-    return broken(Cause.UNENFORCED, worst) if worst > 0 else KEPT
+    if worst > 0:
+        return broken(Cause.UNENFORCED, worst)
+    whole = limit.memory_read or partition.promise.memory is None
+    return KEPT if whole else blind(Reason.UNSUPPORTED)
 
 
 def _unset(promised: float, limit: float | None, slack: float) -> float:

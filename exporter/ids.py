@@ -30,7 +30,7 @@ _MIG_PATH = re.compile(rf"MIG-(GPU-{_UUID})/([0-9]+)/([0-9]+)", re.IGNORECASE)
 _MINOR = re.compile(r"nvidia([0-9]+)(?:/gi([0-9]+))?(?:/vgpu([0-9]+))?")
 _SPLIT = re.compile(rf"(GPU-{_UUID})-([0-9]+)", re.IGNORECASE)
 _REPLICA = re.compile(r"[0-9]+")
-_CLAIMED = re.compile(r"gpu-([0-9]{1,9})(?:-mig-[0-9a-z.+]{1,32}-([0-9]{1,9})-([0-9]{1,9}))?")
+_CLAIMED = re.compile(r"gpu-([0-9]{1,9})(?:-mig-[0-9a-z.+-]{1,64}-([0-9]{1,9})-([0-9]{1,9}))?")
 
 _MAX_DIGITS = 9
 """Longer numbers are no instance, minor or slot; int() on megabytes of digits from a hostile plugin would hang."""

@@ -10,52 +10,26 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter.catalogue import PartitionKey
 from exporter.consumers import consumers_of, index_pods
 from exporter.leases import Lease, Leases, hold, holders_of, replicas_offered, sharers, slots_held
 from exporter.model import (
-    Allocations,
     Consumer,
     Device,
-    DeviceState,
     DeviceUuid,
     DriverReading,
     GpuState,
     GpuUse,
     GpuUuid,
     Missing,
-    Partition,
     Pods,
-    ProcessTable,
     Reason,
     Relation,
     Snapshot,
 )
+from exporter.partitions import AGAINST_DEVICE, DEVICE, Evidence, Joined, partition_of
 from exporter.policy import Policy
-from exporter.records import DaemonKey, HookKey, Limit, Prepared, Sharing
 from exporter.resolve import Seen, World, world
-from exporter.sharing import replicas_of, sharing_of, underlying_of
-from exporter.usage import crowded_instances, use_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What the sources say at one instant; each answer or why there is none.
-
-    `allocations` may be the last good answer; `allocations_stale` says that it is older than it is good for.
-    """
-
-    node: str
-    at: float
-    driver: DriverReading | Missing
-    allocations: Allocations | Missing
-    pods: Pods | Missing
-    processes: ProcessTable | Missing
-    allocations_stale: bool = False
-    declared: Mapping[tuple[str, str], bool | Missing] = field(default_factory=dict)
-    hooks: Mapping[HookKey, Limit | Missing] = field(default_factory=dict)  # as read back
-    daemons: Mapping[DaemonKey, Limit | Missing] = field(default_factory=dict)  # as read back
-    prepared: tuple[Prepared, ...] = ()  # by a DRA driver's checkpoint
+from exporter.usage import crowded_instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +50,6 @@ class Memory:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-_DEVICE = "missing_device"
-_AGAINST_DEVICE = frozenset({DeviceState.MISSING, DeviceState.RECONFIGURED})
-
-
 def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, Memory]:
     """Join one instant's evidence with what is remembered; returns the snapshot and the new memory."""
     here = world(evidence.driver, memory.seen)
@@ -92,7 +62,7 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
     confirmed = _confirmed(suspected, evidence, policy)
     consumers = {uuid: _settled(uuid, found, confirmed) for uuid, found in consumers.items()}
     held = slots_held(holding.leases)
-    joined = _Joined(
+    joined = Joined(
         evidence=evidence,
         here=here,
         labels=labels,
@@ -111,7 +81,7 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         nvml="" if here.inventory is None else here.inventory.nvml,
         gpus=_gpus(evidence.driver, here),
         devices=tuple(here.present[uuid] for uuid in sorted(here.present)),
-        partitions=tuple(_partition(lease, joined) for lease in holding.leases.by_key.values()),
+        partitions=tuple(partition_of(lease, joined) for lease in holding.leases.by_key.values()),
         consumers=consumers,
         orphans=_orphans(joined),
         events=() if isinstance(evidence.driver, Missing) else evidence.driver.events,
@@ -148,22 +118,6 @@ def _serial(evidence: Evidence) -> int:
     return 0 if isinstance(evidence.allocations, Missing) else evidence.allocations.serial
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Joined:
-    """What every partition of one join is made from."""
-
-    evidence: Evidence
-    here: World
-    labels: Mapping[str, str]
-    consumers: Mapping[DeviceUuid, tuple[Consumer, ...] | Missing]
-    confirmed: frozenset[tuple[str, str]]
-    offered: Mapping[DeviceUuid, int]
-    held: Mapping[DeviceUuid, int]
-    crowded: frozenset[tuple[GpuUuid, int]]
-    holders: Mapping[tuple[GpuUuid, DeviceUuid], Sequence[Lease]]
-    joint: Mapping[tuple[DeviceUuid, str], int]
-
-
 def _labels(pods: Pods | Missing, memory: Memory) -> Mapping[str, str]:
     if isinstance(pods, Missing) or isinstance(pods.node_labels, Missing):
         return memory.labels
@@ -192,9 +146,9 @@ def _is_mig_parent(here: World, device: Device) -> bool:
 
 def _gone(here: World, leases: Leases) -> frozenset[tuple[str, str]]:
     return frozenset(
-        (_DEVICE, key.device)
+        (DEVICE, key.device)
         for key in leases.by_key
-        if here.state(GpuUuid(key.gpu), DeviceUuid(key.device)) in _AGAINST_DEVICE
+        if here.state(GpuUuid(key.gpu), DeviceUuid(key.device)) in AGAINST_DEVICE
     )
 
 
@@ -239,7 +193,7 @@ _OF_RECORDS = (
 """Kinds that only schedulers' records make; most nodes have no such records, and their pages no such rows."""
 
 
-def _orphans(joined: _Joined) -> dict[str, int]:
+def _orphans(joined: Joined) -> dict[str, int]:
     """Count what could not be placed; a kind about which the sources say nothing now is left out, not 0."""
     evidence, here = joined.evidence, joined.here
     found = Counter(kind for kind, _ in joined.confirmed)
@@ -251,7 +205,7 @@ def _orphans(joined: _Joined) -> dict[str, int]:
         if not isinstance(evidence.pods, Missing):
             told += ["terminal_pod", "unknown_pod"]
         if here.answered:
-            told.append(_DEVICE)
+            told.append(DEVICE)
             orphans["unowned_device"] = sum(
                 1 for uuid, device in here.present.items() if not joined.held[uuid] and not _is_mig_parent(here, device)
             )
@@ -277,76 +231,3 @@ def _unread_gpu(reason: Reason) -> GpuUse:
         energy_joules=missing,
         throttle=missing,
     )
-
-
-def _partition(lease: Lease, joined: _Joined) -> Partition:
-    here = joined.here
-    gpu_uuid, uuid = GpuUuid(lease.key.gpu), DeviceUuid(lease.key.device)
-    device = here.known.get(uuid)
-    state = here.state(gpu_uuid, uuid)
-    sharing = sharing_of(lease, joined.labels, device)
-    placed = joined.consumers.get(uuid, Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt))
-    underlying = underlying_of(sharing, lease, device)
-    use = use_of(lease, here, underlying, placed, joined.crowded, _together(lease, joined))
-    return Partition(
-        key=lease.key,
-        owner=lease.owner,
-        resource=lease.resource,
-        sharing=sharing,
-        slots=lease.slots,
-        promised_profile=lease.promised_profile,
-        profile_source=lease.profile_source,
-        state=state,
-        doubt=_doubt(joined, state, lease),
-        device=device,
-        gpu=here.known_gpus.get(gpu_uuid),
-        replicas=replicas_of(lease, joined.labels, joined.offered),
-        holders=joined.held[uuid],
-        consumers=placed if isinstance(placed, Missing) else tuple(c for c in placed if c.holder == lease.key),
-        used_compute=use.compute,
-        used_memory_bytes=use.memory,
-        obtainable_memory_bytes=use.obtainable,
-        grant=lease.grant,
-        underlying=underlying if underlying is not sharing else None,
-        joint=1 if lease.grant is None else max(1, joined.joint[uuid, lease.grant.claim]),
-        limit=_limit(lease, joined),
-        illegible=_illegible(lease, joined.evidence.pods),
-    )
-
-
-def _together(lease: Lease, joined: _Joined) -> tuple[PartitionKey, ...]:
-    """Who has the device by the lease's claim."""
-    claim = "" if lease.grant is None else lease.grant.claim
-    if not claim:
-        return ()
-    held = joined.holders.get((GpuUuid(lease.key.gpu), DeviceUuid(lease.key.device)), ())
-    return tuple(each.key for each in held if each.grant is not None and each.grant.claim == claim)
-
-
-def _limit(lease: Lease, joined: _Joined) -> Limit | Missing:
-    """What the enforcer has set for the container, else for the daemon that serves its resource."""
-    gpu = joined.here.known_gpus.get(GpuUuid(lease.key.gpu))
-    none = Missing(Reason.UNSUPPORTED)
-    if lease.grant is not None and lease.grant.sharing is Sharing.HAMI:
-        return joined.evidence.hooks.get((lease.owner.pod_uid, lease.key.container, lease.key.device), none)
-    return none if gpu is None else joined.evidence.daemons.get((lease.resource, str(gpu.index)), none)
-
-
-def _illegible(lease: Lease, pods: Pods | Missing) -> Reason | None:
-    """Why the record of what the lease was promised cannot be read."""
-    if lease.grant is None or lease.grant.legible:
-        return None
-    if lease.grant.sharing is not Sharing.DRA:
-        return Reason.ERROR
-    claims = pods if isinstance(pods, Missing) else pods.claims
-    return claims.reason if isinstance(claims, Missing) else Reason.NOT_YET
-
-
-def _doubt(joined: _Joined, state: DeviceState, lease: Lease) -> Reason | None:
-    if joined.evidence.allocations_stale:
-        return Reason.SOURCE_STALE
-    if joined.here.doubt is not None:
-        return joined.here.doubt
-    if state in _AGAINST_DEVICE and (_DEVICE, lease.key.device) not in joined.confirmed:
-        return Reason.AMBIGUOUS
-    return None

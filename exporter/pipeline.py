@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from exporter.guarantees import JudgeMemory, judge
-from exporter.join import Evidence, Memory, join
+from exporter.join import Memory, join
 from exporter.ledger import Ledger, Limits, advance
 from exporter.model import Snapshot
+from exporter.partitions import Evidence
 from exporter.policy import Policy
 from exporter.promise import attach
 from exporter.verdict import Verdicts

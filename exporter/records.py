@@ -70,6 +70,7 @@ class Limit:
 
     compute: float | None  # share of the device's SM time
     memory_bytes: float | None
+    memory_read: bool = True  # False: the enforcer does not tell it in a form that can be compared
 
 
 HookKey = tuple[str, str, str]

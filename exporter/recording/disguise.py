@@ -15,7 +15,6 @@ from functools import cache
 
 from exporter.exposition import Distribution
 from exporter.ids import ClaimId, GpuId, MigId, MigPathId, SplitId, UnknownId
-from exporter.join import Evidence
 from exporter.metrics import SourceHealth
 from exporter.model import (
     Allocation,
@@ -31,6 +30,7 @@ from exporter.model import (
     Profile,
     Xid,
 )
+from exporter.partitions import Evidence
 from exporter.policy import ALLOWED_COMMANDS, COMM_LENGTH, SYSTEM_NAMESPACES
 from exporter.records import Claim, ClaimResult, ClaimUse, Grant, Prepared, Published
 
@@ -77,12 +77,12 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (Gpu, "uuid"): Role.UUID,
     (Gpu, "model"): Role.PLAIN,
     (Gpu, "architecture"): Role.PLAIN,
-    (Gpu, "names"): Role.PLAIN,
+    (Gpu, "names"): Role.UUID,
     (Profile, "name"): Role.PLAIN,
     (MigInstance, "uuid"): Role.UUID,
     (MigInstance, "profile"): Role.PLAIN,
     (MigInstance, "kind"): Role.PLAIN,
-    (MigInstance, "names"): Role.PLAIN,
+    (MigInstance, "names"): Role.UUID,
     (DriverReading, "gpus"): Role.UUID,
     (DriverReading, "devices"): Role.UUID,
     (Xid, "gpu"): Role.UUID,

@@ -19,6 +19,7 @@ from exporter.model import (
     Inventory,
     MigInstance,
     Missing,
+    Placement,
     Process,
     ProcessKind,
     Reading,
@@ -108,6 +109,7 @@ def _instance(device: Device) -> MigInstance:
         profile=profile.name,
         sm_count=float(profile.sm_count),
         memory_bytes=float(profile.memory_bytes),
+        placement=Placement(profile.profile_id, device.start),
     )
 
 
