@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from exporter.model import Missing, Partition, Promised, Reading, Reason
 from exporter.policy import Policy
 from exporter.promise import named_profile
-from exporter.records import Role, Sharing
+from exporter.records import Sharing
 from exporter.verdict import KEPT, Cause, Verdict, blind, broken
 
 _PERCENT = 0.005
@@ -22,8 +22,6 @@ _VOUCHED = frozenset({Sharing.HAMI, Sharing.DRA})
 
 def conformance(partition: Partition, holders: Sequence[Partition], policy: Policy) -> Verdict:
     """Answer for one partition whose device is present; `holders` are all partitions of the device, this one included."""
-    if partition.owner.role is not Role.WORKLOAD:
-        return KEPT  # it was promised nothing
     if partition.illegible is not None:
         return blind(partition.illegible)
     sold = _oversold(partition, holders, policy)

@@ -24,13 +24,14 @@ from exporter.model import (
     Missing,
     Partition,
     Reason,
+    Role,
     Sharing,
     Snapshot,
 )
 from exporter.policy import Policy
 from exporter.shared import SharedMemory, judge_shared
 from exporter.trust import Trust, TrustMemory, examine
-from exporter.verdict import Guarantee, Verdict, Verdicts, applying, blind
+from exporter.verdict import Guarantee, Outcome, Verdict, Verdicts, applying, blind
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def _answer(guarantee: Guarantee, partition: Partition, bench: _Bench) -> Verdic
     if partition.state is not DeviceState.PRESENT:
         # The device is not there: nothing more can be said of it than that it is not available.
         return blind(Reason.DEVICE_LOST)
+    if partition.owner.role is not Role.WORKLOAD:
+        return Verdict(Outcome.IDLE)  # a placeholder or a probe wants no more than the device to be there
     if guarantee is Guarantee.CONFORMANCE:
         return conformance(partition, bench.holders[DeviceUuid(partition.key.device)], bench.policy)
     if not bench.trust.believes(partition, guarantee):

@@ -22,6 +22,7 @@ from exporter.model import (
     Reading,
     Reason,
     Relation,
+    Role,
     Sharing,
 )
 from exporter.resolve import World
@@ -54,14 +55,17 @@ def use_of(
         return Use(gone, gone, gone)
     sampled, memory = _process_sums(lease, placed)
     common = device.gpu_instance is not None and (device.gpu, device.gpu_instance) in crowded
-    joint = len(together) > 1
+    # A probe with an administrator's access sees the device's readings and has only its own processes' part in them.
+    joint = len(together) > 1 or lease.owner.role is not Role.WORKLOAD
     alone = not lease.shared and not common and not joint
     if alone:
         memory = device.use.memory_used_bytes
     return Use(
         compute=sampled if joint and not lease.shared else _compute(lease, here, device, sharing, sampled),
         memory=memory,
-        obtainable=_obtainable(_joint(placed, together) if joint else memory, device, placed, lease, alone=alone),
+        obtainable=_obtainable(
+            _joint(placed, together) if len(together) > 1 else memory, device, placed, lease, alone=alone
+        ),
     )
 
 

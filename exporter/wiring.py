@@ -67,7 +67,13 @@ def _simulated(settings: Settings, monotonic: Callable[[], float]) -> Sources:
     from exporter.simulator.sources import build  # noqa: PLC0415
 
     node = build(scenario.load(settings.sources.scenario), settings.sources.seed, monotonic())
-    return Sources(driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes)
+    return Sources(
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        enforcers=node.enforcers,
+    )
 
 
 def _kubelet(settings: Settings) -> Kubelet | None:

@@ -44,7 +44,7 @@ def _profile(name: str, profile_id: int, slices: int, sms: int, mib: int) -> Pro
 
 
 def _instance(
-    number: int, index: int, gi: int, profile: str, sms: int, mib: int, placement: tuple[int, int]
+    number: int, index: int, gi: int, profile: str, size: tuple[int, int], placement: tuple[int, int]
 ) -> MigInstance:
     return MigInstance(
         uuid=_mig(number),
@@ -52,8 +52,8 @@ def _instance(
         gpu_instance=gi,
         compute_instance=0,
         profile=profile,
-        sm_count=float(sms),
-        memory_bytes=float(mib * MIB),
+        sm_count=float(size[0]),
+        memory_bytes=float(size[1] * MIB),
         placement=Placement(*placement),
     )
 
@@ -77,9 +77,9 @@ GPUS = (
             _profile("1g.20gb", 15, 1, 26, 20096),
         ),
         instances=(
-            _instance(1, 0, 2, "3g.40gb", 60, 40448, (9, 4)),
-            _instance(2, 1, 3, "2g.20gb", 32, 20096, (14, 0)),
-            _instance(3, 4, 9, "1g.10gb+me", 16, 9984, (20, 2)),
+            _instance(1, 0, 2, "3g.40gb", (60, 40448), (9, 4)),
+            _instance(2, 1, 3, "2g.20gb", (32, 20096), (14, 0)),
+            _instance(3, 4, 9, "1g.10gb+me", (16, 9984), (20, 2)),
         ),
     ),
     Gpu(
@@ -102,7 +102,7 @@ GPUS = (
         mig_current=True,
         mig_pending=False,
         profiles=(_profile("1g.5gb", 19, 1, 14, 4864), _profile("7g.40gb", 0, 7, 98, 40192)),
-        instances=(_instance(7, 6, 13, "1g.5gb", 14, 4864, (19, 6)),),
+        instances=(_instance(7, 6, 13, "1g.5gb", (14, 4864), (19, 6)),),
     ),
 )
 
