@@ -5,7 +5,7 @@ Pure. Demanded always. What an enforcer has set is compared with the promise her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from exporter.model import Missing, Partition, Promised, Reading, Reason
 from exporter.policy import Policy
@@ -46,14 +46,14 @@ def _oversold(partition: Partition, holders: Sequence[Partition], policy: Policy
     return broken(Cause.OVERSUBSCRIBED, excess) if excess > 0 else None
 
 
-def oversold(holders: Iterable[Partition], policy: Policy) -> float:
+def oversold(holders: Iterable[Partition], policy: Policy, vouched: Collection[Sharing] = _VOUCHED) -> float:
     """The fraction by which a device's recorded promises exceed it, in the worse dimension; 0 when they fit.
 
-    A joint promise counts once. A record that nobody but the tenant stands for is left out, by whichever mode it is.
+    A joint promise counts once. Records of modes that are not `vouched` for are left out.
     """
     compute = memory = total = 0.0
     for each in holders:
-        if each.grant is None or each.sharing not in _VOUCHED:
+        if each.grant is None or each.sharing not in vouched:
             continue
         compute += _amount(each.promise.compute) / _parties(each)
         memory += _amount(each.promise.memory) / _parties(each)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.consumers import consumers_of, index_pods
-from exporter.leases import Lease, Leases, hold, holders_of, replicas_offered, sharers, slots_held
+from exporter.ids import ClaimId
+from exporter.leases import Lease, Leases, hold
 from exporter.model import (
     Consumer,
     Device,
@@ -29,6 +30,7 @@ from exporter.model import (
 from exporter.partitions import AGAINST_DEVICE, DEVICE, Evidence, Joined, partition_of
 from exporter.policy import Policy
 from exporter.resolve import Seen, World, world
+from exporter.tallies import holders_of, offers, replicas_offered, sharers, slots_held
 from exporter.usage import crowded_instances
 
 
@@ -57,7 +59,7 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
     holding = hold(memory.leases, evidence.allocations, evidence.pods, here, labels, evidence.prepared)
     holders = holders_of(holding.leases)
     consumers = _consumers(evidence, here, holders, policy)
-    findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers)
+    findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers) | _stale(evidence, here)
     suspected = _suspected(findings, memory.suspected, evidence)
     confirmed = _confirmed(suspected, evidence, policy)
     consumers = {uuid: _settled(uuid, found, confirmed) for uuid, found in consumers.items()}
@@ -87,8 +89,19 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         events=() if isinstance(evidence.driver, Missing) else evidence.driver.events,
         doubt=here.doubt,
         declared=evidence.declared,
+        mig_config=_reconfiguring(labels),
     )
     return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels)
+
+
+_CONFIG_STATE = "nvidia.com/mig.config.state"
+_UNSETTLED = frozenset({"pending", "rebooting", "failed"})
+
+
+def _reconfiguring(labels: Mapping[str, str]) -> str:
+    """What mig-manager says of a change of layout that has not come to its end (mig-parted reconfigure-mig.sh)."""
+    state = labels.get(_CONFIG_STATE, "")
+    return state if state in _UNSETTLED else ""
 
 
 def _suspected(
@@ -152,6 +165,22 @@ def _gone(here: World, leases: Leases) -> frozenset[tuple[str, str]]:
     )
 
 
+def _stale(evidence: Evidence, here: World) -> frozenset[tuple[str, str]]:
+    """Where what the device plugin offers is not what the driver has: it does not look again by itself.
+
+    A GPU whose plugin offers it whole in spite of its instances (strategy `none`) is offered.
+    """
+    found = offers(evidence.allocations, here)
+    if not here.answered or not found:
+        return frozenset()
+    there = [device for device in here.present.values() if not device.lost and not _is_mig_parent(here, device)]
+    unoffered = [device.uuid for device in there if not found & {device.uuid, DeviceUuid(device.gpu)}]
+    return frozenset(
+        [("unoffered_device", uuid) for uuid in unoffered]
+        + [("stale_offer", uuid) for uuid in found - here.present.keys()]
+    )
+
+
 _ROGUE = "rogue_process"
 _STRANGE = {
     Relation.ROGUE: _ROGUE,
@@ -183,14 +212,8 @@ def _stranger(uuid: DeviceUuid, consumer: Consumer) -> tuple[str, str]:
     return _STRANGE[consumer.relation], f"{uuid} {consumer.process.pid}"
 
 
-_OF_RECORDS = (
-    "overruled_device_id",
-    "unknown_claim",
-    "unclaimed_device",
-    "unprepared_claim",
-    "misprepared_claim",
-)
-"""Kinds that only schedulers' records make; most nodes have no such records, and their pages no such rows."""
+_OF_CLAIMS = ("unknown_claim", "unclaimed_device", "unprepared_claim", "misprepared_claim")
+"""Kinds that only claims make; a node without claims has no such rows."""
 
 
 def _orphans(joined: Joined) -> dict[str, int]:
@@ -201,9 +224,14 @@ def _orphans(joined: Joined) -> dict[str, int]:
     orphans: dict[str, int] = {}
     if not isinstance(evidence.allocations, Missing):
         told += ["unresolved_device_id", "conflict"]
-        told += [kind for kind in _OF_RECORDS if found[kind]]
+        if any(isinstance(item.device, ClaimId) for item in evidence.allocations.items):
+            told += _OF_CLAIMS
+        elif here.answered and offers(evidence.allocations, here):
+            told += ["unoffered_device", "stale_offer"]
         if not isinstance(evidence.pods, Missing):
             told += ["terminal_pod", "unknown_pod"]
+            if any(pod.grants for pod in evidence.pods.items):
+                told.append("overruled_device_id")
         if here.answered:
             told.append(DEVICE)
             orphans["unowned_device"] = sum(

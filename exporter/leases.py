@@ -8,7 +8,7 @@ resolves to another device later is the same lease on a device that is gone.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +16,7 @@ from exporter.catalogue import PartitionKey
 from exporter.claims import Claimed, index
 from exporter.holdings import Held, Name, holdings
 from exporter.ids import ClaimId, DeviceId, MigPathId, MinorId, UnknownId
-from exporter.model import Allocation, Allocations, DeviceUuid, GpuUuid, Missing, Owner, Pod, Pods, PromiseSource
+from exporter.model import Allocation, Allocations, DeviceUuid, Missing, Owner, Pod, Pods, PromiseSource
 from exporter.promised_profile import promised_profile
 from exporter.records import Grant, Prepared, Role, Sharing
 from exporter.resolve import Found, World
@@ -255,42 +255,3 @@ def _missed(lease: Lease, serial: int) -> Lease | None:
         return lease
     misses = lease.misses + 1
     return None if misses >= _FRESH_MISSES else replace(lease, misses=misses, seen_serial=serial)
-
-
-def slots_held(leases: Leases) -> Counter[DeviceUuid]:
-    """How many slots of each device are held by all leases together; an administrator's access holds none."""
-    held: Counter[DeviceUuid] = Counter()
-    for key, lease in leases.by_key.items():
-        if lease.owner.role is not Role.ADMIN:
-            held[DeviceUuid(key.device)] += lease.slots
-    return held
-
-
-def sharers(leases: Leases) -> Counter[tuple[DeviceUuid, str]]:
-    """How many containers have each device of each claim together."""
-    return Counter(
-        (DeviceUuid(key.device), lease.grant.claim)
-        for key, lease in leases.by_key.items()
-        if lease.grant is not None and lease.grant.claim and lease.grant.role is Role.WORKLOAD
-    )
-
-
-def replicas_offered(allocations: Allocations | Missing, world: World) -> Mapping[DeviceUuid, int]:
-    """How many slots of each device the plugin offers: the distinct replica ids of GetAllocatableResources."""
-    if isinstance(allocations, Missing) or isinstance(allocations.allocatable, Missing):
-        return {}
-    offered: dict[DeviceUuid, set[DeviceId]] = defaultdict(set)
-    for _, device in allocations.allocatable:
-        if not isinstance(device, UnknownId) and device.replica is not None:
-            found = world.resolve(device)
-            if found is not None:
-                offered[found.uuid].add(device)
-    return {uuid: len(ids) for uuid, ids in offered.items()}
-
-
-def holders_of(leases: Leases) -> Mapping[tuple[GpuUuid, DeviceUuid], tuple[Lease, ...]]:
-    """Leases by device."""
-    held: dict[tuple[GpuUuid, DeviceUuid], list[Lease]] = defaultdict(list)
-    for key, lease in leases.by_key.items():
-        held[(GpuUuid(key.gpu), DeviceUuid(key.device))].append(lease)
-    return {device: tuple(items) for device, items in held.items()}

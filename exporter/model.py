@@ -108,6 +108,8 @@ class Gpu:
     instances: tuple[MigInstance, ...] = ()
     lost: bool = False
     names: tuple[str, ...] = ()  # what else a device plugin calls it, where that is not its UUID
+    # Whether only one process, MPS's server, may have a context on it.
+    exclusive_process: bool | Missing = field(default_factory=lambda: Missing(Reason.UNSUPPORTED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -480,3 +482,4 @@ class Snapshot:
     declared: Mapping[tuple[str, str], bool | Missing] = field(
         default_factory=dict
     )  # (namespace, pod) → work is waiting
+    mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed

@@ -93,6 +93,7 @@ def _gpu(gpu: SimGpu) -> Gpu:
         profiles=tuple(row.profile for row in board.rows),
         instances=tuple(_instance(each) for each in gpu.devices) if gpu.mig else (),
         lost=gpu.lost,
+        exclusive_process=gpu.spec.sharing is GpuSharing.MPS,
     )
 
 
