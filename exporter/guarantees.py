@@ -97,18 +97,11 @@ def _answer(guarantee: Guarantee, partition: Partition, bench: _Bench) -> Verdic
     if guarantee is Guarantee.COMPUTE:
         return _compute(partition, bench)
     uuid = DeviceUuid(partition.key.device)
-    neighbours = [other for other in bench.holders[uuid] if not _one(partition, other)]
+    neighbours = [other for other in bench.holders[uuid] if other.key != partition.key]
     placed = bench.snapshot.consumers.get(uuid, Missing(Reason.DEVICE_LOST))
     if guarantee is Guarantee.MEMORY:
         return memory_verdict(partition, neighbours, placed, bench.policy)
     return isolation(neighbours, placed, bench.policy)
-
-
-def _one(partition: Partition, other: Partition) -> bool:
-    """Whether they are the same party: itself, or another container of the claim, which takes nothing from it."""
-    if partition.key == other.key:
-        return True
-    return partition.joint > 1 and other.joint > 1 and partition.grant == other.grant
 
 
 def _compute(partition: Partition, bench: _Bench) -> Verdict:

@@ -131,12 +131,15 @@ def test_an_administrators_access_takes_nothing_and_is_no_rogue() -> None:
         published=published(gpu_1=GPU1),
     )
     held = {("a", "main"): (claim_id("gpu-1"),), ("probe", "main"): (claim_id("gpu-1", "probe"),)}
-    driver = reading([gpu(1), gpu(2)], {GPU1: use((process(10, memory=100 * MIB),))})
+    driver = reading([gpu(1), gpu(2)], {GPU1: use((process(10, memory=100 * MIB),), sm_active=0.9)})
     table = {10: facts(10, "uid-probe", "probe-main")}
     result = think(*(replace(each, processes=table) for each in by_claims(held, known, driver)))
     probe = by_pod(result)["probe"]
     assert (probe.owner.role, probe.promise.compute) == (Role.ADMIN, None)
     assert probe.used_memory_bytes == 100 * MIB
+    # What the probe holds is not the owner's to get.
+    assert by_pod(result)["a"].obtainable_memory_bytes == 81459 * MIB
+    assert probe.used_compute == Missing(Reason.UNSUPPORTED)
     assert outcome(result, "a", Guarantee.ISOLATION) is Outcome.KEPT
     assert outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.KEPT
     assert result.snapshot.orphans["conflict"] == 0
