@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test check lint types contracts generated unit format gen golden bench truth clean
+.PHONY: help setup packages demo test check lint types contracts generated unit format gen golden bench truth up clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure: tick, page, scrape, memory, beside nvitop-exporter on the same fake driver
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m bench $(BENCH_FLAGS)
+
+up: $(STAMP) ## exporter, Prometheus and Alertmanager on loopback, to be looked at; Ctrl-C ends them
+	$(BIN)/python -m tools.up $(UP_FLAGS)
 
 truth: $(STAMP) ## measure the judge against simulated truth
 	$(BIN)/python -m bench.truth $(TRUTH_FLAGS)
