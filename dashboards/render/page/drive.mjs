@@ -50,11 +50,19 @@ async function draw(browser, job) {
   });
   page.on('response', (answer) => answer.status() >= 400 && errors.push(`${answer.status()} ${answer.url()}`));
   page.on('pageerror', (error) => errors.push(`page: ${error.message}`));
-  page.on('console', (message) => message.type() === 'error' && errors.push(`console: ${message.text()}`));
+  page.on('console', (message) => message.type() === 'error' && errors.push(`console: ${message.text()} ${message.location().url ?? ''}`));
+  await page.evaluateOnNewDocument(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+    });
+  });
   try {
     await page.setViewport({ width: job.width, height: job.height, deviceScaleFactor: 1 });
     await page.goto(job.url, { waitUntil: 'load', timeout: job.patience });
     await page.waitForFunction(job.ready, { timeout: job.patience });
+    // What is below the fold is not painted by every component, so the fold goes below everything.
+    const height = await page.evaluate('document.documentElement.scrollHeight');
+    await page.setViewport({ width: job.width, height: Math.max(job.height, height), deviceScaleFactor: 1 });
     await page.waitForNetworkIdle({ idleTime: 200, timeout: job.patience });
     const picture = await settled(page);
     writeFileSync(job.png, picture);

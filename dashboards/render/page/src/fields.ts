@@ -2,6 +2,7 @@
 
 import {
   applyFieldOverrides,
+  cacheFieldDisplayNames,
   type DataFrame,
   FieldColorModeId,
   FieldConfigOptionsRegistry,
@@ -140,5 +141,6 @@ export function configured(
     theme,
     timeZone: 'utc',
   });
+  cacheFieldDisplayNames(data); // a table takes its headings from there
   return { frames: data, config };
 }

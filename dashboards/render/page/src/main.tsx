@@ -27,6 +27,7 @@ async function main(): Promise<() => Report> {
   const counts = new Map<LoadedPanel, Drawn>();
   document.title = loaded.dashboard.title;
   document.documentElement.style.background = theme.colors.background.canvas;
+  document.body.style.margin = '0';
   const root = createRoot(document.getElementById('root') as HTMLElement);
   // Texts are measured when they are drawn, so their fonts come first.
   const faces = ['400 14px Inter', '500 14px Inter', '400 14px "Roboto Mono"'];
@@ -38,7 +39,9 @@ async function main(): Promise<() => Report> {
   );
   flushSync(() => root.render(tree(null)));
   await Promise.all(faces.map((face) => document.fonts.load(face)));
-  const drawn = (panel: LoadedPanel, what: Drawn) => counts.set(panel, what);
+  const drawn = (panel: LoadedPanel, what: Drawn): void => {
+    counts.set(panel, what);
+  };
   root.render(tree(<Page {...{ loaded, request, theme, drawn }} />));
   return () => reportOf(loaded, counts);
 }

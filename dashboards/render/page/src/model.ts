@@ -8,7 +8,7 @@ export interface Target {
   legendFormat?: string;
   instant?: boolean;
   range?: boolean;
-  format?: 'time_series' | 'table' | 'heatmap';
+  format?: 'time_series' | 'table';
   interval?: string;
   hide?: boolean;
 }

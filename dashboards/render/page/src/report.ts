@@ -3,27 +3,47 @@
 import type { Loaded, LoadedPanel } from './load';
 import type { Drawn, PanelReport, Report } from './model';
 
-/** Texts that their boxes cut off, and boxes that would have to be scrolled: what a person at this width cannot read. */
+const SLACK = 1.5;
+
+/** Whether something around a text shows only a part of it: then a person cannot read it at this width. */
+function clipped(text: Text, box: Element): boolean {
+  const range = document.createRange();
+  range.selectNodeContents(text);
+  const { left, right, width } = range.getBoundingClientRect();
+  for (let around = text.parentElement; width && around && around !== box; around = around.parentElement) {
+    if (getComputedStyle(around).overflowX === 'visible') {
+      continue;
+    }
+    const edge = around.getBoundingClientRect();
+    if (left < edge.right && right > edge.left && (right > edge.right + SLACK || left < edge.left - SLACK)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** What would have to be scrolled. */
+function hidden(one: HTMLElement): string[] {
+  const style = getComputedStyle(one);
+  const right = one.scrollWidth - one.clientWidth;
+  const below = one.scrollHeight - one.clientHeight;
+  const scrolls = (overflow: string) => /auto|scroll/.test(overflow) || one.classList.contains('markdown-html');
+  return [
+    ...(right > SLACK && scrolls(style.overflowX) ? [`(${right} px to the right)`] : []),
+    ...(below > SLACK && scrolls(style.overflowY) ? [`(${below} px below)`] : []),
+  ];
+}
+
+/** Texts that are cut off, and how much lies outside of boxes that scroll. */
 function cutIn(box: Element): string[] {
-  const cut: string[] = [];
-  for (const one of box.querySelectorAll<HTMLElement>('*')) {
-    const style = getComputedStyle(one);
-    const words = [...one.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.textContent);
-    const text = words.join(' ').trim();
-    if (text && style.overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0) {
-      cut.push(text);
-    } else if (/auto|scroll/.test(style.overflowX) && one.scrollWidth > one.clientWidth + 1) {
-      cut.push(`(${one.scrollWidth - one.clientWidth} px to the right)`);
-    }
-    if (/auto|scroll/.test(style.overflowY) && one.scrollHeight > one.clientHeight + 1) {
-      cut.push(`(${one.scrollHeight - one.clientHeight} px below)`);
+  const cut = [...box.querySelectorAll<HTMLElement>('*')].flatMap(hidden);
+  const walker = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (node.textContent?.trim() && clipped(node as Text, box)) {
+      cut.push(node.textContent.trim());
     }
   }
-  const text = box.querySelector<HTMLElement>('.markdown-html');
-  if (text && text.scrollHeight > text.clientHeight + 1) {
-    cut.push(`(${text.scrollHeight - text.clientHeight} px of text below)`);
-  }
-  return cut;
+  return [...new Set(cut)];
 }
 
 export function reportOf(loaded: Loaded, counts: Map<LoadedPanel, Drawn>): Report {

@@ -114,7 +114,8 @@ export async function chooseAll(
       const options = await optionsOf(variable, choices, request);
       const given = request.given[variable.name];
       choices[variable.name] = choose(variable, options, given);
-      if (variable.type === 'query' && options.length === 0) {
+      // Where the label is nowhere, all of its values still match: a fleet of one cluster has no label `cluster`.
+      if (variable.type === 'query' && options.length === 0 && !variable.allValue) {
         fail(`variable ${variable.name} has no value`);
       }
     } catch (error) {

@@ -3,18 +3,15 @@
 import { PanelChrome } from '@grafana/ui';
 import { Component, type ReactNode } from 'react';
 
-import { BarGaugePanel, GaugePanel, StatPanel } from './values';
-import { HeatmapPanel } from './HeatmapPanel';
 import type { PanelProps } from './props';
 import { StateTimelinePanel } from './StateTimelinePanel';
 import { TablePanel } from './TablePanel';
 import { TextPanel } from './TextPanel';
 import { TimeSeriesPanel } from './TimeSeriesPanel';
+import { BarGaugePanel, StatPanel } from './values';
 
 const KINDS: Record<string, (props: PanelProps) => ReactNode> = {
   bargauge: BarGaugePanel,
-  gauge: GaugePanel,
-  heatmap: HeatmapPanel,
   stat: StatPanel,
   'state-timeline': StateTimelinePanel,
   table: TablePanel,
@@ -41,7 +38,7 @@ function Inside(props: PanelProps) {
     throw new Error(`panels of the kind ${props.panel.type} are not drawn here`);
   }
   // The single-value panels say "No data" with their own value (`noValue`).
-  const speaks = ['text', 'stat', 'bargauge', 'gauge'].includes(props.panel.type);
+  const speaks = ['text', 'stat', 'bargauge'].includes(props.panel.type);
   if (!speaks && !props.frames.some((frame) => frame.length > 0)) {
     const { theme, config, height } = props;
     const style = { height, display: 'grid', placeItems: 'center', color: theme.colors.text.secondary };

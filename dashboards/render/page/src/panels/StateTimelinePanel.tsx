@@ -1,4 +1,4 @@
-// State timeline: an imitation. Equal neighbours are one stretch; where samples are missing, nothing is drawn.
+// State timeline: an imitation, for Grafana's own is not in its published packages. Equal neighbours are one stretch; where samples are missing, nothing is drawn.
 
 import { type DataFrame, FieldType, getFieldDisplayName, MappingType, type ValueMapping } from '@grafana/data';
 import { LegendDisplayMode } from '@grafana/schema';

@@ -1,5 +1,4 @@
-// Rows over time on a uPlot with Grafana's axes. The panels drawn with it are imitations: Grafana's own state timeline and
-// heatmap are not in its published packages.
+// Rows over time on a uPlot with Grafana's axes.
 
 import type { GrafanaTheme2, TimeRange } from '@grafana/data';
 import { AxisPlacement, ScaleDirection, ScaleOrientation } from '@grafana/schema';
@@ -73,7 +72,6 @@ function configOf(props: Props): UPlotConfigBuilder {
   });
   builder.addSeries({ scaleKey: 'y', theme, pathBuilder: () => null, pointsBuilder: () => null, pxAlign: false } as never);
   builder.setCursor({ show: false } as never);
-  builder.addHook('drawClear', () => undefined);
   builder.addHook('draw', (plot) => {
     plot.ctx.save();
     plot.ctx.font = `${12 * uPlot.pxRatio}px ${theme.typography.fontFamily}`;

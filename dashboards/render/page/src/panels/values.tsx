@@ -1,4 +1,4 @@
-// Panels that show one value a series. Stat and bar gauge are @grafana/ui's components; the gauge is an imitation.
+// Panels that show one value a series: stat and bar gauge, by @grafana/ui's own components.
 
 import {
   type DisplayValueAlignmentFactors,
@@ -20,7 +20,6 @@ import {
 } from '@grafana/ui';
 import { useEffect } from 'react';
 
-import { GaugeArc } from './GaugeArc';
 import type { PanelProps } from './props';
 
 type One = VizRepeaterRenderValueProps<FieldDisplay, DisplayValueAlignmentFactors>;
@@ -128,11 +127,4 @@ export function BarGaugePanel(props: PanelProps) {
   );
   const least = { width: options.minVizWidth ?? 8, height: options.minVizHeight ?? 16 };
   return <Repeated props={props} sparkline={false} spacing={8} autoGrid={false} least={least} render={render} />;
-}
-
-export function GaugePanel(props: PanelProps) {
-  const render = ({ value, width, height, count }: One) => (
-    <GaugeArc value={value} width={width} height={height} named={count > 1} theme={props.theme} />
-  );
-  return <Repeated props={props} sparkline={false} spacing={3} autoGrid render={render} />;
 }
