@@ -65,15 +65,21 @@ def _variables(given: Sequence[str]) -> Mapping[str, list[str]]:
 
 
 def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m dashboards.render", description="Draw dashboards with @grafana/ui.")
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboards.render", description="Draw dashboards with @grafana/ui."
+    )
     parser.add_argument("dashboard", nargs="+", type=Path, help="the dashboard's JSON")
     parser.add_argument("--prometheus", required=True, metavar="URL")
-    parser.add_argument("--from", dest="start", type=float, metavar="SECONDS", help="of the epoch; default: six hours before --to")
+    parser.add_argument(
+        "--from", dest="start", type=float, metavar="SECONDS", help="of the epoch; default: six hours before --to"
+    )
     parser.add_argument("--to", dest="end", type=float, metavar="SECONDS", help="default: now")
     parser.add_argument("--theme", default=",".join(THEMES), help="light, dark, or both (the default)")
     parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="may be given several times")
     parser.add_argument("--width", type=int, default=1600, metavar="PX")
-    parser.add_argument("--scrape", type=float, default=15.0, metavar="SECONDS", help="the data source's scrape interval")
+    parser.add_argument(
+        "--scrape", type=float, default=15.0, metavar="SECONDS", help="the data source's scrape interval"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/pictures"), metavar="FOLDER")
     return parser
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -19,7 +18,7 @@ from slo import specfile
 from slo.rules import document
 from slo.rules.model import Record
 from tests.dashboards.reading import BUILT_IN, ROOT, boards, everything, filled, panels, targets, texts, variables
-from tests.dashboards.scene import BEGIN, END, scene
+from tests.dashboards.scene import BEGIN, END
 from tests.slo.servers import Prometheus
 
 BOARDS = boards()
@@ -148,12 +147,6 @@ def test_an_aggregation_or_a_join_on_a_label_that_is_not_there_is_refused():
         by("sum", by("max", promql.rate(series(GUARANTEE_SECONDS)), "pod"), "outcome")
     with pytest.raises(KeyError):
         record("partition:of_somebody_else")
-
-
-@pytest.fixture(scope="module")
-def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with scene(tmp_path_factory.mktemp("scene")) as server:
-        yield server
 
 
 EXPECTED = {
