@@ -7,6 +7,7 @@ minute. Everything listens on loopback, keeps its data in a folder of its own th
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import signal
 import socket
@@ -68,7 +69,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _programs(folder: Path, ports: Ports) -> Iterator[tuple[list[str], str]]:
     """Write every configuration; yield each command with the address that answers when it is ready."""
-    rules = folder / "slo-rules.yaml"
+    rules, ours = folder / "slo-rules.yaml", folder / "slicewatch.yaml"
+    shutil.copy(ALERTS / ours.name, ours)
     specs = [specfile.load(ALERTS / "up" / "slo.yaml")]
     rules.write_text(document.prometheus(document.rules(specs)))
     routes = folder / "alertmanager.yml"
@@ -77,9 +79,9 @@ def _programs(folder: Path, ports: Ports) -> Iterator[tuple[list[str], str]]:
         route["group_wait"] = "5s"
     routes.write_text(yaml.safe_dump(told))
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump(_prometheus(ports, [rules, ALERTS / "slicewatch.yaml"])))
+    config.write_text(yaml.safe_dump(_prometheus(ports, [rules.name, ours.name])))
     listen = {name: f"127.0.0.1:{getattr(ports, name)}" for name in ("exporter", "prometheus", "alertmanager")}
-    simulated = ["--source=simulator", f"--simulator.scenario={ALERTS / 'up' / 'node.toml'}"]
+    simulated = ["--source=simulator", f"--simulator.scenario={ALERTS / 'up' / 'node.toml'}", "--node.name=gpu-node-07"]
     yield (
         [sys.executable, "-m", "slicewatch", "exporter", *simulated, f"--web.listen-address={listen['exporter']}"],
         f"http://{listen['exporter']}/-/ready",
@@ -98,7 +100,7 @@ def _programs(folder: Path, ports: Ports) -> Iterator[tuple[list[str], str]]:
     yield (
         [
             "prometheus",
-            f"--config.file={config}",
+            f"--config.file={config.name}",  # so that its pages name rule files without the folder
             f"--storage.tsdb.path={folder / 'prometheus'}",
             f"--web.listen-address={listen['prometheus']}",
             "--log.level=error",
@@ -107,11 +109,11 @@ def _programs(folder: Path, ports: Ports) -> Iterator[tuple[list[str], str]]:
     )
 
 
-def _prometheus(ports: Ports, rules: Sequence[Path]) -> dict[str, object]:
+def _prometheus(ports: Ports, rules: Sequence[str]) -> dict[str, object]:
     target = [{"targets": [f"127.0.0.1:{ports.exporter}"]}]
     return {
         "global": {"scrape_interval": "5s", "evaluation_interval": "15s"},
-        "rule_files": [str(path) for path in rules],
+        "rule_files": list(rules),
         "scrape_configs": [{"job_name": "slicewatch", "honor_labels": True, "static_configs": target}],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{ports.alertmanager}"]}]}]},
     }
@@ -122,7 +124,8 @@ def _running(command: Sequence[str], ready: str, folder: Path) -> Iterator[None]
     """Start a program in its own session, wait until it is ready, and end it in the end. Raises SystemExit with its log."""
     path = folder / f"{Path(command[0]).name}.log"
     with path.open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         until = time.monotonic() + _PATIENCE
         while not _answers(ready):
@@ -164,15 +167,20 @@ def _refuse(why: str) -> int:
 
 
 def _say(ports: Ports) -> None:
+    prometheus = f"http://127.0.0.1:{ports.prometheus}"
+    page = "alerts" if _answers(f"{prometheus}/alerts") else "classic/alerts"  # Debian's has the older pages alone
     print(
         f"""
 exporter      http://127.0.0.1:{ports.exporter}/
-Prometheus    http://127.0.0.1:{ports.prometheus}/alerts
+Prometheus    {prometheus}/{page}
 Alertmanager  http://127.0.0.1:{ports.alertmanager}/#/alerts
 
 A neighbour takes a time slice after 20 s, another GPU gets too hot after 40 s. The first page is there after about a minute:
 one bad minute is enough here (alerts/up/slo.yaml), the shipped objectives want more. Ctrl-C ends all of it.
 
+Debian's Alertmanager has no pages of its own; what it holds, in a terminal:
+
+amtool alert query --alertmanager.url http://127.0.0.1:{ports.alertmanager}
 slicewatch why checkout/product-ranker-5b7f6c9d4-lm2xw --url http://127.0.0.1:{ports.exporter}
 """,
         flush=True,
