@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from exporter.join import Evidence
 from exporter.model import DriverReading, Missing
+from exporter.partitions import Evidence
 from exporter.simulator.sources import build
 from exporter.simulator.synthetic import synthetic
 

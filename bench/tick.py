@@ -17,9 +17,9 @@ from bench.measure import median, timed
 from exporter import __version__
 from exporter.catalogue import SOURCE_READ_DURATION, TICK_DURATION
 from exporter.exposition import Family, Rendered, Writer
-from exporter.join import Evidence
 from exporter.ledger import NS, Limits
 from exporter.metrics import Own, SourceHealth, families
+from exporter.partitions import Evidence
 from exporter.pipeline import Result, State, step
 from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics

@@ -16,12 +16,15 @@ from exporter.verdict import Outcome, Verdict
 class Holding:
     """What one partition of the GPU was promised, used and is short of in the interval, as shares of the GPU.
 
-    None is unknown. `missing` is what it was entitled to and did not get.
+    None is unknown. `missing` is what it was entitled to and did not get. Of a promise that several have together,
+    `promised` is an equal part, `joint` names it, and each may use `whole` of it before it borrows.
     """
 
     promised: float | None
     used: float | None
     missing: float = 0.0
+    joint: str = ""
+    whole: float | None = None
 
 
 def holding_of(partition: Partition, compute: Verdict | None) -> Holding:
@@ -29,9 +32,28 @@ def holding_of(partition: Partition, compute: Verdict | None) -> Holding:
     promise = partition.promise.compute
     promised = None if promise is None else _known(promise.amount)
     used = None if partition.doubt is not None else _believable(partition.used_compute)
+    if partition.joint > 1 and promised is not None and partition.grant is not None:
+        # Whose the missing part of a joint promise is, nobody can say.
+        name = f"{partition.key.device} {partition.grant.claim}"
+        return Holding(promised / partition.joint, used, joint=name, whole=promised)
     if compute is None or used is None or compute.outcome is not Outcome.BROKEN:
         return Holding(promised, used)
     return Holding(promised, used, max(0.0, (_known(compute.entitled) or 0.0) - used))
+
+
+def _pooled(holdings: Sequence[Holding]) -> list[Holding]:
+    """Count what several were promised together once, and what they use of it together."""
+    pools: dict[str, Holding] = {}
+    alone: list[Holding] = []
+    for holding in holdings:
+        if not holding.joint:
+            alone.append(holding)
+            continue
+        before = pools.get(holding.joint, Holding(0.0, 0.0))
+        promised = (before.promised or 0.0) + (holding.promised or 0.0)
+        used = None if before.used is None or holding.used is None else before.used + holding.used
+        pools[holding.joint] = Holding(promised, used)
+    return [*alone, *pools.values()]
 
 
 _ROUNDING = 0.05
@@ -71,7 +93,7 @@ def split_time(holdings: Sequence[Holding], interval: int, *, visible: bool) -> 
     if not visible:
         return Split(0, 0, 0, 0, 0, interval)
     delivered = borrowed = idle = missing = unseen = 0.0
-    for holding in holdings:
+    for holding in _pooled(holdings):
         promised = holding.promised or 0.0
         if holding.used is None:
             unseen += 1.0 if holding.promised is None else promised

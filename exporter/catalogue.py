@@ -486,6 +486,13 @@ ORPHAN_KINDS = (
     "conflict",
     "terminal_pod",
     "unknown_pod",
+    "unoffered_device",
+    "stale_offer",
+    "overruled_device_id",
+    "unknown_claim",
+    "unclaimed_device",
+    "unprepared_claim",
+    "misprepared_claim",
 )
 """Kinds of `slicewatch_orphans`. A kind stands on the page when the sources can tell it, at 0 if there is none."""
 

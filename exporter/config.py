@@ -34,6 +34,9 @@ class Sources:
     podresources: Path | None  # None: switched off
     kubernetes: KubernetesMode | Path  # a path is a kubeconfig
     replay: Path | None = None  # a path whenever `kind` is REPLAY
+    hami: Path | None = None
+    mps: Path | None = None
+    dra: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,9 @@ def _settings(parsed: Parsed, environ: Mapping[str, str], hostname: Callable[[],
             podresources=parsed[options.PODRESOURCES],
             kubernetes=parsed[options.KUBERNETES],
             replay=parsed[options.REPLAY_FILE],
+            hami=parsed[options.HAMI],
+            mps=parsed[options.MPS],
+            dra=parsed[options.DRA],
         ),
         collect=Collect(
             node=parsed[options.NODE_NAME] or _own_name(environ, hostname),

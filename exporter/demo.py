@@ -48,7 +48,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO) -> int
     flags = parser.parse(argv)
     moved = _Time()
     node = build(scenario.load(flags.scenario), flags.seed, 0.0)
-    sources = Sources(driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes)
+    sources = Sources(
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        enforcers=node.enforcers,
+    )
     collector = Collector("gpu-node-07", sources, clock=Clock(moved.read, moved.read))
     live = stdout.isatty()
     console = Console(file=stdout, width=None if live else _WIDTH, no_color="NO_COLOR" in environ)

@@ -24,13 +24,14 @@ from exporter.model import (
     Missing,
     Partition,
     Reason,
+    Role,
     Sharing,
     Snapshot,
 )
 from exporter.policy import Policy
 from exporter.shared import SharedMemory, judge_shared
 from exporter.trust import Trust, TrustMemory, examine
-from exporter.verdict import Guarantee, Verdict, Verdicts, applying, blind
+from exporter.verdict import Guarantee, Outcome, Verdict, Verdicts, applying, blind
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +88,34 @@ def _answer(guarantee: Guarantee, partition: Partition, bench: _Bench) -> Verdic
     if partition.state is not DeviceState.PRESENT:
         # The device is not there: nothing more can be said of it than that it is not available.
         return blind(Reason.DEVICE_LOST)
+    if partition.owner.role is not Role.WORKLOAD:
+        return Verdict(Outcome.IDLE)  # a placeholder or a probe wants no more than the device to be there
     if guarantee is Guarantee.CONFORMANCE:
-        return conformance(partition, bench.policy)
+        return conformance(partition, bench.holders[DeviceUuid(partition.key.device)], bench.policy)
     if not bench.trust.believes(partition, guarantee):
         return blind(Reason.CONTRADICTION)
     if guarantee is Guarantee.COMPUTE:
         return _compute(partition, bench)
     uuid = DeviceUuid(partition.key.device)
-    neighbours = [other for other in bench.holders[uuid] if other.key != partition.key]
+    neighbours = [other for other in bench.holders[uuid] if not _one(partition, other)]
     placed = bench.snapshot.consumers.get(uuid, Missing(Reason.DEVICE_LOST))
     if guarantee is Guarantee.MEMORY:
         return memory_verdict(partition, neighbours, placed, bench.policy)
     return isolation(neighbours, placed, bench.policy)
 
 
+def _one(partition: Partition, other: Partition) -> bool:
+    """Whether they are the same party: itself, or another container of the claim, which takes nothing from it."""
+    if partition.key == other.key:
+        return True
+    return partition.joint > 1 and other.joint > 1 and partition.grant == other.grant
+
+
 def _compute(partition: Partition, bench: _Bench) -> Verdict:
-    if partition.sharing in {Sharing.EXCLUSIVE, Sharing.MIG}:
+    if partition.mode in {Sharing.EXCLUSIVE, Sharing.MIG, Sharing.XCP}:
         use = bench.gpus.get(GpuUuid(partition.key.gpu))
         return blind(Reason.UNSUPPORTED) if use is None else exclusive_compute(partition, use, bench.policy)
-    if partition.sharing is Sharing.MPS:
+    if partition.mode is Sharing.MPS:
         # Kernels of MPS clients run side by side, not in turns: the model of turns does not hold.
         return blind(Reason.MODEL_NOT_APPLICABLE)
     return bench.shared.get(partition.key, blind(Reason.DEMAND_UNKNOWN))

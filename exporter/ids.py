@@ -11,6 +11,8 @@ Every spelling that a device plugin has been seen to hand to the kubelet has one
 | time-slicing and MPS replicas       | any of the above followed by `::<n>`      | the same, `replica=n` |
 | GKE                                 | `nvidia<minor>[/gi<n>][/vgpu<n>]`         | `MinorId`          |
 | HAMi                                | `GPU-<uuid>-<n>`                          | `SplitId`          |
+| a claim (DRA): no text of the kubelet's, but names of claim, driver, pool and device | | `ClaimId` |
+| AMD's device plugin                 | `0000:19:00.0`, `amdgpu_xcp_30`           | `UnknownId`, found by the driver's own names |
 
 Sources: NVIDIA/k8s-device-plugin internal/rm/devices.go (AnnotatedID) and replicas.go; NVIDIA/dcgm-exporter
 internal/pkg/transformation/kubernetes.go (the GKE pattern); Project-HAMi/HAMi plugin/server.go.
@@ -28,6 +30,7 @@ _MIG_PATH = re.compile(rf"MIG-(GPU-{_UUID})/([0-9]+)/([0-9]+)", re.IGNORECASE)
 _MINOR = re.compile(r"nvidia([0-9]+)(?:/gi([0-9]+))?(?:/vgpu([0-9]+))?")
 _SPLIT = re.compile(rf"(GPU-{_UUID})-([0-9]+)", re.IGNORECASE)
 _REPLICA = re.compile(r"[0-9]+")
+_CLAIMED = re.compile(r"gpu-([0-9]{1,9})(?:-mig-[0-9a-z.+-]{1,64}-([0-9]{1,9})-([0-9]{1,9}))?")
 
 _MAX_DIGITS = 9
 """Longer numbers are no instance, minor or slot; int() on megabytes of digits from a hostile plugin would hang."""
@@ -84,7 +87,20 @@ class UnknownId:
     replica: int | None = None
 
 
-DeviceId = GpuId | MigId | MigPathId | MinorId | SplitId | UnknownId
+@dataclass(frozen=True, slots=True)
+class ClaimId:
+    """A device of a ResourceClaim (DRA). The driver's name for it, `gpu-1-mig-3g40gb-9-0`, is used again for others."""
+
+    namespace: str
+    claim: str
+    driver: str
+    pool: str
+    device: str
+    share: str = ""
+    replica: int | None = None
+
+
+DeviceId = GpuId | MigId | MigPathId | MinorId | SplitId | ClaimId | UnknownId
 
 
 def parse(text: str) -> DeviceId:
@@ -114,6 +130,21 @@ def _parse_base(base: str, replica: int | None) -> DeviceId | None:
     if (found := _SPLIT.fullmatch(base)) and replica is None and _short(found[2]):
         return SplitId(canonical(found[1]), int(found[2]))
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedName:
+    """What NVIDIA's DRA driver calls a device: by minor, an instance by its profile's id and where it begins."""
+
+    minor: int
+    profile_id: int | None = None
+    start: int | None = None
+
+
+def claimed_name(name: str) -> ClaimedName | None:
+    """Parse the driver's name of a claimed device (k8s-dra-driver-gpu cmd/gpu-kubelet-plugin/deviceinfo.go, mig.go)."""
+    found = _CLAIMED.fullmatch(name)
+    return None if found is None else ClaimedName(int(found[1]), _number(found[2]), _number(found[3]))
 
 
 def canonical(uuid: str) -> str:
@@ -151,3 +182,15 @@ def is_gpu_resource(resource: str) -> bool:
     """Whether a resource name is one that an NVIDIA device plugin advertises GPUs under."""
     domain, _, name = resource.partition("/")
     return domain == "nvidia.com" and (name.split(".", 1)[0] == "gpu" or name.startswith("mig-"))
+
+
+def is_partition_resource(resource: str) -> bool:
+    """Whether any vendor's plugin advertises GPUs, or parts of them, under this name.
+
+    AMD's has no other resources than `amd.com/gpu` and, named mixed, compute and memory mode: `amd.com/cpx_nps4`.
+    """
+    return is_gpu_resource(resource) or resource.startswith("amd.com/")
+
+
+GPU_DRIVERS = frozenset({"gpu.nvidia.com", "gpu.amd.com"})
+"""DRA drivers whose devices are GPUs."""

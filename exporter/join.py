@@ -11,46 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.consumers import consumers_of, index_pods
-from exporter.leases import Lease, Leases, hold, holders_of, replicas_offered, slots_held
+from exporter.ids import ClaimId
+from exporter.leases import Lease, Leases, hold
 from exporter.model import (
-    Allocations,
     Consumer,
     Device,
-    DeviceState,
     DeviceUuid,
     DriverReading,
     GpuState,
     GpuUse,
     GpuUuid,
     Missing,
-    Partition,
     Pods,
-    ProcessTable,
     Reason,
     Relation,
     Snapshot,
 )
+from exporter.partitions import AGAINST_DEVICE, DEVICE, Evidence, Joined, partition_of
 from exporter.policy import Policy
 from exporter.resolve import Seen, World, world
-from exporter.sharing import replicas_of, sharing_of
-from exporter.usage import crowded_instances, use_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What the sources say at one instant; each answer or why there is none.
-
-    `allocations` may be the last good answer; `allocations_stale` says that it is older than it is good for.
-    """
-
-    node: str
-    at: float
-    driver: DriverReading | Missing
-    allocations: Allocations | Missing
-    pods: Pods | Missing
-    processes: ProcessTable | Missing
-    allocations_stale: bool = False
-    declared: Mapping[tuple[str, str], bool | Missing] = field(default_factory=dict)
+from exporter.tallies import holders_of, offers, replicas_offered, sharers, slots_held
+from exporter.usage import crowded_instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +52,19 @@ class Memory:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-_DEVICE = "missing_device"
-_AGAINST_DEVICE = frozenset({DeviceState.MISSING, DeviceState.RECONFIGURED})
-
-
 def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, Memory]:
     """Join one instant's evidence with what is remembered; returns the snapshot and the new memory."""
     here = world(evidence.driver, memory.seen)
     labels = _labels(evidence.pods, memory)
-    holding = hold(memory.leases, evidence.allocations, evidence.pods, here, labels)
+    holding = hold(memory.leases, evidence.allocations, evidence.pods, here, labels, evidence.prepared)
     holders = holders_of(holding.leases)
     consumers = _consumers(evidence, here, holders, policy)
-    findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers)
+    findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers) | _stale(evidence, here)
     suspected = _suspected(findings, memory.suspected, evidence)
     confirmed = _confirmed(suspected, evidence, policy)
     consumers = {uuid: _settled(uuid, found, confirmed) for uuid, found in consumers.items()}
     held = slots_held(holding.leases)
-    joined = _Joined(
+    joined = Joined(
         evidence=evidence,
         here=here,
         labels=labels,
@@ -96,6 +73,8 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         offered=replicas_offered(evidence.allocations, here),
         held=held,
         crowded=crowded_instances(here, held),
+        holders=holders,
+        joint=sharers(holding.leases),
     )
     snapshot = Snapshot(
         node=evidence.node,
@@ -104,14 +83,25 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         nvml="" if here.inventory is None else here.inventory.nvml,
         gpus=_gpus(evidence.driver, here),
         devices=tuple(here.present[uuid] for uuid in sorted(here.present)),
-        partitions=tuple(_partition(lease, joined) for lease in holding.leases.by_key.values()),
+        partitions=tuple(partition_of(lease, joined) for lease in holding.leases.by_key.values()),
         consumers=consumers,
         orphans=_orphans(joined),
         events=() if isinstance(evidence.driver, Missing) else evidence.driver.events,
         doubt=here.doubt,
         declared=evidence.declared,
+        mig_config=_reconfiguring(labels),
     )
     return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels)
+
+
+_CONFIG_STATE = "nvidia.com/mig.config.state"
+_UNSETTLED = frozenset({"pending", "rebooting", "failed"})
+
+
+def _reconfiguring(labels: Mapping[str, str]) -> str:
+    """What mig-manager says of a change of layout that has not come to its end (mig-parted reconfigure-mig.sh)."""
+    state = labels.get(_CONFIG_STATE, "")
+    return state if state in _UNSETTLED else ""
 
 
 def _suspected(
@@ -139,20 +129,6 @@ def _confirmed(
 
 def _serial(evidence: Evidence) -> int:
     return 0 if isinstance(evidence.allocations, Missing) else evidence.allocations.serial
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Joined:
-    """What every partition of one join is made from."""
-
-    evidence: Evidence
-    here: World
-    labels: Mapping[str, str]
-    consumers: Mapping[DeviceUuid, tuple[Consumer, ...] | Missing]
-    confirmed: frozenset[tuple[str, str]]
-    offered: Mapping[DeviceUuid, int]
-    held: Mapping[DeviceUuid, int]
-    crowded: frozenset[tuple[GpuUuid, int]]
 
 
 def _labels(pods: Pods | Missing, memory: Memory) -> Mapping[str, str]:
@@ -183,9 +159,25 @@ def _is_mig_parent(here: World, device: Device) -> bool:
 
 def _gone(here: World, leases: Leases) -> frozenset[tuple[str, str]]:
     return frozenset(
-        (_DEVICE, key.device)
+        (DEVICE, key.device)
         for key in leases.by_key
-        if here.state(GpuUuid(key.gpu), DeviceUuid(key.device)) in _AGAINST_DEVICE
+        if here.state(GpuUuid(key.gpu), DeviceUuid(key.device)) in AGAINST_DEVICE
+    )
+
+
+def _stale(evidence: Evidence, here: World) -> frozenset[tuple[str, str]]:
+    """Where what the device plugin offers is not what the driver has: it does not look again by itself.
+
+    A GPU whose plugin offers it whole in spite of its instances (strategy `none`) is offered.
+    """
+    found = offers(evidence.allocations, here)
+    if not here.answered or not found:
+        return frozenset()
+    there = [device for device in here.present.values() if not device.lost and not _is_mig_parent(here, device)]
+    unoffered = [device.uuid for device in there if not found & {device.uuid, DeviceUuid(device.gpu)}]
+    return frozenset(
+        [("unoffered_device", uuid) for uuid in unoffered]
+        + [("stale_offer", uuid) for uuid in found - here.present.keys()]
     )
 
 
@@ -220,7 +212,11 @@ def _stranger(uuid: DeviceUuid, consumer: Consumer) -> tuple[str, str]:
     return _STRANGE[consumer.relation], f"{uuid} {consumer.process.pid}"
 
 
-def _orphans(joined: _Joined) -> dict[str, int]:
+_OF_CLAIMS = ("unknown_claim", "unclaimed_device", "unprepared_claim", "misprepared_claim")
+"""Kinds that only claims make; a node without claims has no such rows."""
+
+
+def _orphans(joined: Joined) -> dict[str, int]:
     """Count what could not be placed; a kind about which the sources say nothing now is left out, not 0."""
     evidence, here = joined.evidence, joined.here
     found = Counter(kind for kind, _ in joined.confirmed)
@@ -228,10 +224,16 @@ def _orphans(joined: _Joined) -> dict[str, int]:
     orphans: dict[str, int] = {}
     if not isinstance(evidence.allocations, Missing):
         told += ["unresolved_device_id", "conflict"]
+        if any(isinstance(item.device, ClaimId) for item in evidence.allocations.items):
+            told += _OF_CLAIMS
+        elif here.answered and offers(evidence.allocations, here):
+            told += ["unoffered_device", "stale_offer"]
         if not isinstance(evidence.pods, Missing):
             told += ["terminal_pod", "unknown_pod"]
+            if any(pod.grants for pod in evidence.pods.items):
+                told.append("overruled_device_id")
         if here.answered:
-            told.append(_DEVICE)
+            told.append(DEVICE)
             orphans["unowned_device"] = sum(
                 1 for uuid, device in here.present.items() if not joined.held[uuid] and not _is_mig_parent(here, device)
             )
@@ -257,42 +259,3 @@ def _unread_gpu(reason: Reason) -> GpuUse:
         energy_joules=missing,
         throttle=missing,
     )
-
-
-def _partition(lease: Lease, joined: _Joined) -> Partition:
-    here = joined.here
-    gpu_uuid, uuid = GpuUuid(lease.key.gpu), DeviceUuid(lease.key.device)
-    device = here.known.get(uuid)
-    state = here.state(gpu_uuid, uuid)
-    sharing = sharing_of(lease, joined.labels, device)
-    placed = joined.consumers.get(uuid, Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt))
-    use = use_of(lease, here, sharing, placed, joined.crowded)
-    return Partition(
-        key=lease.key,
-        owner=lease.owner,
-        resource=lease.resource,
-        sharing=sharing,
-        slots=lease.slots,
-        promised_profile=lease.promised_profile,
-        profile_source=lease.profile_source,
-        state=state,
-        doubt=_doubt(joined, state, lease),
-        device=device,
-        gpu=here.known_gpus.get(gpu_uuid),
-        replicas=replicas_of(lease, joined.labels, joined.offered),
-        holders=joined.held[uuid],
-        consumers=placed if isinstance(placed, Missing) else tuple(c for c in placed if c.holder == lease.key),
-        used_compute=use.compute,
-        used_memory_bytes=use.memory,
-        obtainable_memory_bytes=use.obtainable,
-    )
-
-
-def _doubt(joined: _Joined, state: DeviceState, lease: Lease) -> Reason | None:
-    if joined.evidence.allocations_stale:
-        return Reason.SOURCE_STALE
-    if joined.here.doubt is not None:
-        return joined.here.doubt
-    if state in _AGAINST_DEVICE and (_DEVICE, lease.key.device) not in joined.confirmed:
-        return Reason.AMBIGUOUS
-    return None

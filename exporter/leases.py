@@ -8,14 +8,17 @@ resolves to another device later is the same lease on a device that is gone.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.catalogue import PartitionKey
-from exporter.ids import DeviceId, MigPathId, MinorId, UnknownId
-from exporter.model import Allocation, Allocations, DeviceUuid, GpuUuid, Missing, Owner, Pod, Pods, PromiseSource
+from exporter.claims import Claimed, index
+from exporter.holdings import Held, Name, holdings
+from exporter.ids import ClaimId, DeviceId, MigPathId, MinorId, UnknownId
+from exporter.model import Allocation, Allocations, DeviceUuid, Missing, Owner, Pod, Pods, PromiseSource
 from exporter.promised_profile import promised_profile
+from exporter.records import Grant, Prepared, Role, Sharing
 from exporter.resolve import Found, World
 
 _FRESH_MISSES = 2
@@ -32,6 +35,7 @@ class Lease:
     ids: frozenset[DeviceId]
     promised_profile: str
     profile_source: PromiseSource
+    grant: Grant | None = None
     misses: int = 0
     seen_serial: int = 0
 
@@ -42,8 +46,10 @@ class Lease:
 
     @property
     def shared(self) -> bool:
-        """Whether the ids are replicas of a device rather than the device."""
-        return any(isinstance(id_, UnknownId) or id_.replica is not None for id_ in self.ids)
+        """Whether the ids are replicas of a device rather than the device, or the record is of a part of it."""
+        if self.grant is not None:
+            return self.grant.shared
+        return any(id_.replica is not None for id_ in self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ def hold(
     pods: Pods | Missing,
     world: World,
     labels: Mapping[str, str],
+    prepared: Iterable[Prepared] = (),
 ) -> Holding:
     """Fold one answer of the kubelet and one state of the pod store into the leases."""
     known = {} if isinstance(pods, Missing) else {(pod.namespace, pod.name): pod for pod in pods.items}
@@ -77,11 +84,15 @@ def hold(
     current = _without_deleted(leases, pods, known, serial=allocations.serial)
     oddities: set[tuple[str, str]] = set()
     bound: dict[tuple[str, str, str, DeviceId], Found] = {}
-    grouped: dict[PartitionKey, list[Allocation]] = defaultdict(list)
-    for item, found in _placed(allocations, pods, known, world, current, oddities):
+    grouped: dict[PartitionKey, list[Held]] = defaultdict(list)
+    claimed = Claimed() if isinstance(pods, Missing) else index(pods.claims, prepared)
+    store = None if isinstance(pods, Missing) else known
+    held = holdings(allocations.items, known, _remembered(current, known), claimed, oddities)
+    for each, found in _placed(held, allocations.serial, store, world, current, oddities):
+        item = each.item
         bound[(item.namespace, item.pod, item.container, item.device)] = found
         key = PartitionKey(found.gpu, found.uuid, item.namespace, item.pod, item.container)
-        grouped[key].append(item)
+        grouped[key].append(each)
     for key in _conflicting(grouped, oddities):
         del grouped[key]
     by_key = {key: _lease(key, items, current.by_key.get(key), known, world, labels) for key, items in grouped.items()}
@@ -92,6 +103,17 @@ def hold(
     kept_bound = {k: f for k, f in current.bound.items() if _key(k, f) in by_key} | bound
     reborn = {name: serial for name, serial in current.reborn.items() if serial >= allocations.serial}
     return Holding(Leases(dict(sorted(by_key.items())), kept_bound, reborn), frozenset(oddities))
+
+
+def _remembered(leases: Leases, known: Mapping[tuple[str, str], Pod]) -> dict[Name, list[Grant]]:
+    """The records of leases that there are: written on a pod by its scheduler, and read once."""
+    found: dict[Name, list[Grant]] = defaultdict(list)
+    for key, lease in leases.by_key.items():
+        pod = known.get((key.namespace, key.pod))
+        same = pod is None or lease.owner.pod_uid in {"", pod.uid}
+        if lease.grant is not None and lease.grant.sharing is not Sharing.DRA and same:
+            found[(key.namespace, key.pod, key.container)].append(lease.grant)
+    return found
 
 
 def _key(identity: tuple[str, str, str, DeviceId], found: Found) -> PartitionKey:
@@ -124,16 +146,17 @@ def _ended(pod: Pod | None, container: str) -> bool:
 
 
 def _placed(
-    allocations: Allocations,
-    pods: Pods | Missing,
-    known: Mapping[tuple[str, str], Pod],
+    held: Iterable[Held],
+    serial: int,
+    known: Mapping[tuple[str, str], Pod] | None,
     world: World,
     leases: Leases,
     oddities: set[tuple[str, str]],
-) -> Iterator[tuple[Allocation, Found]]:
-    for item in allocations.items:
+) -> Iterator[tuple[Held, Found]]:
+    for each in held:
+        item = each.item
         name = (item.namespace, item.pod)
-        if not isinstance(pods, Missing):
+        if known is not None:
             pod = known.get(name)
             if pod is None:
                 oddities.add(("unknown_pod", "/".join(name)))
@@ -141,61 +164,73 @@ def _placed(
             if _ended(pod, item.container):
                 oddities.add(("terminal_pod", "/".join((*name, item.container))))
                 continue
-            if leases.reborn.get(name, -1) >= allocations.serial:
+            if leases.reborn.get(name, -1) >= serial:
                 continue
         found = _found(item, world, leases)
         if found is None:
             oddities.add(("unresolved_device_id", f"{item.resource} {item.device}"))
             continue
-        yield item, found
+        yield each, found
 
 
 def _found(item: Allocation, world: World, leases: Leases) -> Found | None:
     """Resolve an id once per lease: instance and minor numbers are reused, so a later look-up could name another device."""
-    if isinstance(item.device, MigPathId | MinorId):
+    if isinstance(item.device, MigPathId | MinorId | ClaimId):
         bound = leases.bound.get((item.namespace, item.pod, item.container, item.device))
         if bound is not None:
             return bound
     return world.resolve(item.device)
 
 
-def _conflicting(
-    grouped: Mapping[PartitionKey, Iterable[Allocation]], oddities: set[tuple[str, str]]
-) -> list[PartitionKey]:
-    """Two pods that both claim a device for themselves: nobody can tell whose it is, so it is neither's."""
-    exclusive: dict[tuple[str, str], list[PartitionKey]] = defaultdict(list)
+def _conflicting(grouped: Mapping[PartitionKey, Iterable[Held]], oddities: set[tuple[str, str]]) -> list[PartitionKey]:
+    """Two pods that both claim a device for themselves: nobody can tell whose it is, so it is neither's.
+
+    Containers of one claim have it together, and an administrator's access takes nothing.
+    """
+    exclusive: dict[tuple[str, str], dict[PartitionKey, object]] = defaultdict(dict)
     for key, items in grouped.items():
-        if all(not isinstance(i.device, UnknownId) and i.device.replica is None for i in items):
-            exclusive[(key.gpu, key.device)].append(key)
+        if not any(_part(each) for each in items):
+            claims = {each.grant.claim for each in items if each.grant is not None}
+            exclusive[(key.gpu, key.device)][key] = claims.pop() if claims else (key.namespace, key.pod)
     conflicting: list[PartitionKey] = []
-    for (_, device), keys in exclusive.items():
-        if len({(key.namespace, key.pod) for key in keys}) > 1:
+    for (_, device), claimants in exclusive.items():
+        if len(set(claimants.values())) > 1:
             oddities.add(("conflict", device))
-            conflicting.extend(keys)
+            conflicting.extend(claimants)
     return conflicting
+
+
+def _part(held: Held) -> bool:
+    """Whether others may hold the device beside this."""
+    if held.grant is not None:
+        return held.grant.shared or held.grant.role is not Role.WORKLOAD
+    return isinstance(held.item.device, UnknownId) or held.item.device.replica is not None
 
 
 def _lease(
     key: PartitionKey,
-    items: list[Allocation],
+    held: list[Held],
     before: Lease | None,
     known: Mapping[tuple[str, str], Pod],
     world: World,
     labels: Mapping[str, str],
 ) -> Lease:
-    resource = min(item.resource for item in items)
-    if before is not None and before.promised_profile:
+    resource = min(each.item.resource for each in held)
+    grant = next((each.grant for each in held if each.grant is not None), None)
+    if before is not None and before.promised_profile and (grant is None or before.grant == grant):
         profile, source = before.promised_profile, before.profile_source
     else:
         attached = world.known.get(DeviceUuid(key.device))
-        profile, source = promised_profile(resource, labels, "" if attached is None else attached.profile)
+        profile, source = promised_profile(resource, labels, "" if attached is None else attached.profile, grant)
+    owner = _owner(key, known.get((key.namespace, key.pod)), before)
     return Lease(
         key=key,
-        owner=_owner(key, known.get((key.namespace, key.pod)), before),
+        owner=owner if grant is None else replace(owner, role=grant.role),
         resource=resource,
-        ids=frozenset(item.device for item in items),
+        ids=frozenset(each.item.device for each in held),
         promised_profile=profile,
         profile_source=source,
+        grant=grant,
     )
 
 
@@ -220,32 +255,3 @@ def _missed(lease: Lease, serial: int) -> Lease | None:
         return lease
     misses = lease.misses + 1
     return None if misses >= _FRESH_MISSES else replace(lease, misses=misses, seen_serial=serial)
-
-
-def slots_held(leases: Leases) -> Counter[DeviceUuid]:
-    """How many slots of each device are held by all leases together."""
-    held: Counter[DeviceUuid] = Counter()
-    for key, lease in leases.by_key.items():
-        held[DeviceUuid(key.device)] += lease.slots
-    return held
-
-
-def replicas_offered(allocations: Allocations | Missing, world: World) -> Mapping[DeviceUuid, int]:
-    """How many slots of each device the plugin offers: the distinct replica ids of GetAllocatableResources."""
-    if isinstance(allocations, Missing) or isinstance(allocations.allocatable, Missing):
-        return {}
-    offered: dict[DeviceUuid, set[DeviceId]] = defaultdict(set)
-    for _, device in allocations.allocatable:
-        if not isinstance(device, UnknownId) and device.replica is not None:
-            found = world.resolve(device)
-            if found is not None:
-                offered[found.uuid].add(device)
-    return {uuid: len(ids) for uuid, ids in offered.items()}
-
-
-def holders_of(leases: Leases) -> Mapping[tuple[GpuUuid, DeviceUuid], tuple[Lease, ...]]:
-    """Leases by device."""
-    held: dict[tuple[GpuUuid, DeviceUuid], list[Lease]] = defaultdict(list)
-    for key, lease in leases.by_key.items():
-        held[(GpuUuid(key.gpu), DeviceUuid(key.device))].append(lease)
-    return {device: tuple(items) for device, items in held.items()}

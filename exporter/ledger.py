@@ -172,7 +172,7 @@ class _Counts:
 def _shares(holding: Holding, interval: int) -> tuple[int, int, int]:
     promised = holding.promised or 0.0
     used = holding.used or 0.0
-    delivered = min(used, promised)
+    delivered = min(used, promised if holding.whole is None else holding.whole)
     return round(promised * interval), round(delivered * interval), round((used - delivered) * interval)
 
 

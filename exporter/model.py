@@ -13,6 +13,9 @@ from typing import NewType
 
 from exporter.catalogue import PartitionKey
 from exporter.ids import DeviceId
+from exporter.records import Claims, ClaimUse, Grant, Limit
+from exporter.records import Role as Role  # noqa: PLC0414  # part of this vocabulary
+from exporter.records import Sharing as Sharing  # noqa: PLC0414
 
 GpuUuid = NewType("GpuUuid", str)
 """A whole GPU's UUID as the driver prints it, `GPU-…`."""
@@ -62,6 +65,15 @@ class Profile:
     slices: int  # compute slices of the GPU instance
     sm_count: int
     memory_bytes: int
+    memory_is_own: bool = True  # False: the parent's, for all its partitions alike, and so promised to none of them
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a GPU instance lies on its GPU: its profile's id and the memory slice that it begins at. Unique at any moment."""
+
+    profile_id: int
+    start: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +87,9 @@ class MigInstance:
     profile: str  # as attached: text behind " MIG " in the handle's name
     sm_count: Reading  # of the compute instance
     memory_bytes: Reading  # of the GPU instance, from the handle's attributes
+    kind: str = "mig"  # or "xcp": an AMD compute partition, whose memory may be another's too (decision 0008)
+    placement: Placement | None = None  # None where the driver does not tell it
+    names: tuple[str, ...] = ()  # what else a device plugin calls it, where that is not its UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +107,9 @@ class Gpu:
     profiles: tuple[Profile, ...] = ()
     instances: tuple[MigInstance, ...] = ()
     lost: bool = False
+    names: tuple[str, ...] = ()  # what else a device plugin calls it, where that is not its UUID
+    # Whether only one process, MPS's server, may have a context on it.
+    exclusive_process: bool | Missing = field(default_factory=lambda: Missing(Reason.UNSUPPORTED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +251,8 @@ class Pod:
     config_hash: str = ""  # a static pod's cgroup carries this instead of the uid
     ip: str = ""  # status.podIP; the node's own on the host network
     labels: Mapping[str, str] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = ()  # as recorded on the pod
+    claim_uses: tuple[ClaimUse, ...] = ()
 
     @property
     def terminal(self) -> bool:
@@ -247,6 +267,7 @@ class Pods:
     items: tuple[Pod, ...]
     deleted: frozenset[str] = frozenset()  # uids seen deleted lately (tombstones)
     node_labels: Mapping[str, str] | Missing = field(default_factory=lambda: Missing(Reason.NOT_YET))
+    claims: Claims | Missing = field(default_factory=lambda: Missing(Reason.NOT_CONFIGURED))
 
 
 # --- what procfs says -------------------------------------------------------------------------------------------------
@@ -275,27 +296,6 @@ ProcessTable = Mapping[int, ProcessFacts]
 
 
 # --- what the join makes of it ----------------------------------------------------------------------------------------
-
-
-class Sharing(StrEnum):
-    """How a partition's device is shared; the words are label values of the contract."""
-
-    EXCLUSIVE = "exclusive"
-    MIG = "mig"
-    TIME_SLICING = "time-slicing"
-    MPS = "mps"
-    HAMI = "hami"
-    KAI = "kai"
-    DRA = "dra"
-
-
-class Role(StrEnum):
-    """What a holder is to the device: a workload, or a placeholder that owns no use."""
-
-    WORKLOAD = "workload"
-    RESERVATION = "reservation"
-    ADMIN = "admin"
-    SYSTEM = "system"
 
 
 class DeviceState(StrEnum):
@@ -444,6 +444,16 @@ class Partition:
     used_memory_bytes: Reading
     obtainable_memory_bytes: Reading
     promise: Promise = field(default_factory=Promise)
+    grant: Grant | None = None  # the record that the promise is read from, where there is one
+    underlying: Sharing | None = None  # of a claim's device: how that is divided
+    joint: int = 1  # how many partitions share this one promise
+    limit: Limit | Missing = field(default_factory=lambda: Missing(Reason.UNSUPPORTED))
+    illegible: Reason | None = None  # why its record cannot be read
+
+    @property
+    def mode(self) -> Sharing:
+        """How the device is divided among its holders, whoever gave it out."""
+        return self.sharing if self.underlying is None else self.underlying
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -472,3 +482,4 @@ class Snapshot:
     declared: Mapping[tuple[str, str], bool | Missing] = field(
         default_factory=dict
     )  # (namespace, pod) → work is waiting
+    mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed

@@ -89,6 +89,27 @@ KUBERNETES = Option(
 DCGM_URL = Option(
     name="dcgm.url", metavar="URL", parse=str, default="", help="A dcgm-exporter's page to read.", planned=True
 )
+HAMI = Option(
+    name="path.hami",
+    metavar="PATH",
+    parse=values.optional_path,
+    default="/usr/local/vgpu/containers",
+    help="Where HAMi's hook keeps the limits of containers; empty switches it off.",
+)
+MPS = Option(
+    name="path.mps",
+    metavar="PATH",
+    parse=values.optional_path,
+    default="/run/nvidia/mps",
+    help="Where the device plugin's MPS control daemons keep their pipes; empty switches it off.",
+)
+DRA = Option(
+    name="path.dra-checkpoint",
+    metavar="PATH",
+    parse=values.optional_path,
+    default="/var/lib/kubelet/plugins/gpu.nvidia.com/checkpoint.json",
+    help="What NVIDIA's DRA driver has prepared for claims; empty switches it off.",
+)
 POLICY_FILE = Option(
     name="policy.file",
     metavar="FILE",
@@ -147,6 +168,9 @@ OPTIONS: tuple[Option[object], ...] = (
     PODRESOURCES,
     KUBERNETES,
     DCGM_URL,
+    HAMI,
+    MPS,
+    DRA,
     POLICY_FILE,
     CONFIG_FILE,
     DEPARTED_KEEP,

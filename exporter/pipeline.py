@@ -1,13 +1,15 @@
-"""One tick's thinking, from evidence to counters: join, promise, judge, ledger. Pure."""
+"""One tick's thinking, from evidence to counters: join, promise, judge, ledger; and where these differ. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from exporter.drift import Drift, Idle, find
 from exporter.guarantees import JudgeMemory, judge
-from exporter.join import Evidence, Memory, join
+from exporter.join import Memory, join
 from exporter.ledger import Ledger, Limits, advance
 from exporter.model import Snapshot
+from exporter.partitions import Evidence
 from exporter.policy import Policy
 from exporter.promise import attach
 from exporter.verdict import Verdicts
@@ -20,6 +22,7 @@ class State:
     memory: Memory = field(default_factory=Memory)
     judged: JudgeMemory = field(default_factory=JudgeMemory)
     ledger: Ledger = field(default_factory=Ledger)
+    idle: Idle = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Result:
     snapshot: Snapshot
     verdicts: Verdicts
     state: State
+    drifts: tuple[Drift, ...] = ()
 
 
 def step(state: State, evidence: Evidence, policy: Policy, limits: Limits) -> Result:
@@ -37,4 +41,5 @@ def step(state: State, evidence: Evidence, policy: Policy, limits: Limits) -> Re
     snapshot = attach(joined, policy)
     verdicts, judged = judge(snapshot, policy, state.judged)
     ledger = advance(state.ledger, snapshot, verdicts, limits)
-    return Result(snapshot, verdicts, State(memory, judged, ledger))
+    drifts, idle = find(snapshot, verdicts, policy, state.idle)
+    return Result(snapshot, verdicts, State(memory, judged, ledger, idle), drifts)

@@ -24,6 +24,7 @@ from exporter.model import (
     Snapshot,
 )
 from exporter.policy import Policy, overridden
+from exporter.recorded_promise import recorded
 
 _MIB = 1024 * 1024
 _NOT_READ = Missing(Reason.NOT_YET)
@@ -42,14 +43,17 @@ def promise_of(partition: Partition, policy: Policy) -> Promise:
     match partition.sharing:
         case Sharing.EXCLUSIVE:
             return _whole(partition)
-        case Sharing.MIG:
+        case Sharing.MIG | Sharing.XCP:
             return _mig(partition)
         case Sharing.TIME_SLICING:
             return _time_slice(partition, policy)
         case Sharing.MPS:
             return _mps(partition)
         case Sharing.HAMI | Sharing.KAI | Sharing.DRA:
-            return Promise()  # their allocation records are not read in this version; the join makes no such partition
+            if partition.grant is None:
+                return Promise()  # the join makes no such partition
+            device = _mig(partition) if partition.mode in {Sharing.MIG, Sharing.XCP} else _whole(partition)
+            return recorded(partition, partition.grant, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ def _device_memory(partition: Partition) -> Reading:
 def _mig(partition: Partition) -> Promise:
     kept = _Kept(PromiseClass.ISOLATED, Enforcer.HARDWARE, partition.profile_source)
     profile = named_profile(partition)
+    if profile is not None and not profile.memory_is_own:
+        return Promise(compute=kept.promised(_share(profile, partition)))
     return Promise(
         compute=kept.promised(_share(profile, partition)),
         memory=kept.promised(_NOT_READ if profile is None else float(profile.memory_bytes)),

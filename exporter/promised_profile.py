@@ -6,18 +6,27 @@ from collections.abc import Mapping
 
 from exporter.ids import SHARED_SUFFIX, profile_of_resource
 from exporter.model import PromiseSource
+from exporter.records import Grant, Sharing
 
 _PRODUCT_MARK = "-MIG-"
 _SHARED_MARK = "-SHARED"
 
 
-def promised_profile(resource: str, labels: Mapping[str, str], attached: str) -> tuple[str, PromiseSource]:
+def promised_profile(
+    resource: str, labels: Mapping[str, str], attached: str, grant: Grant | None = None
+) -> tuple[str, PromiseSource]:
     """Return the promised profile's name and where it was read; "" for a device that is no MIG instance.
+
+    A record comes first: of a claim, or of an instance that a scheduler made. One that does not name the profile gives
+    the one that was attached first.
 
     Strategy `mixed` names the profile in the resource. Strategy `single` advertises instances as `nvidia.com/gpu`, and
     only GPU feature discovery's product label tells the profile (`…-MIG-1g.5gb`). Without labels it is the profile that
     was attached when the lease was first seen.
     """
+    if grant is not None:
+        source = PromiseSource.CLAIM if grant.sharing is Sharing.DRA else PromiseSource.ANNOTATION
+        return (grant.profile or attached) if attached else "", source
     named = profile_of_resource(resource)
     if named is not None:
         return named, PromiseSource.RESOURCE_NAME

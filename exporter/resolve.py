@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.ids import DeviceId, GpuId, MigId, MigPathId, MinorId, SplitId, UnknownId
+from exporter.ids import ClaimId, DeviceId, GpuId, MigId, MigPathId, MinorId, SplitId, UnknownId, claimed_name
 from exporter.model import (
     Device,
     DeviceState,
@@ -21,6 +21,7 @@ from exporter.model import (
     Inventory,
     MigInstance,
     Missing,
+    Placement,
     Reason,
 )
 
@@ -73,7 +74,7 @@ def _mig_device(gpu: Gpu, instance: MigInstance, reading: DriverReading, *, show
     return Device(
         gpu=gpu.uuid,
         uuid=instance.uuid,
-        kind="mig",
+        kind=instance.kind,
         index=f"{gpu.index}:{instance.index}",
         model=gpu.model,
         profile=instance.profile,
@@ -135,6 +136,8 @@ class World:
     known_gpus: Mapping[GpuUuid, Gpu]
     by_path: Mapping[tuple[str, int, int], DeviceUuid]
     by_minor: Mapping[int, GpuUuid]
+    by_placement: Mapping[tuple[GpuUuid, Placement], DeviceUuid]
+    by_name: Mapping[str, Found]
 
     def resolve(self, device: DeviceId) -> Found | None:
         """Find the device that an id means; None when no driver ever showed one and the id does not carry its GPU."""
@@ -153,8 +156,23 @@ class World:
                 if found is None:
                     return None
                 return Found(found, DeviceUuid(found)) if gi is None else self._instance(found, gi, 0)
-            case SplitId() | UnknownId():
+            case ClaimId(device=name):
+                return self._claimed(name)
+            case UnknownId(text=text):
+                return self.by_name.get(text)
+            case SplitId():
                 return None
+
+    def _claimed(self, name: str) -> Found | None:
+        """The device that a DRA driver means by a name that it did not publish a UUID for."""
+        named = claimed_name(name)
+        gpu = None if named is None else self.by_minor.get(named.minor)
+        if named is None or gpu is None:
+            return None
+        if named.profile_id is None or named.start is None:
+            return Found(gpu, DeviceUuid(gpu))
+        uuid = self.by_placement.get((gpu, Placement(named.profile_id, named.start)))
+        return None if uuid is None else Found(gpu, uuid)
 
     def _instance(self, gpu: str, gpu_instance: int, compute_instance: int) -> Found | None:
         uuid = self.by_path.get((gpu, gpu_instance, compute_instance))
@@ -208,4 +226,18 @@ def world(driver: DriverReading | Missing, seen: Seen) -> World:
         known_gpus={**seen.gpus, **listed_gpus},
         by_path={(g.uuid, i.gpu_instance, i.compute_instance): i.uuid for g in gpus for i in g.instances},
         by_minor={gpu.minor: gpu.uuid for gpu in gpus if gpu.minor is not None},
+        by_placement={
+            (gpu.uuid, instance.placement): instance.uuid
+            for gpu in gpus
+            # Two compute instances of one GPU instance lie in the same place: the name means neither.
+            for instance in gpu.instances
+            if instance.placement is not None
+            and sum(instance.gpu_instance == other.gpu_instance for other in gpu.instances) == 1
+        },
+        by_name={name: found for gpu in gpus for name, found in _names(gpu)},
     )
+
+
+def _names(gpu: Gpu) -> Iterable[tuple[str, Found]]:
+    yield from ((name, Found(gpu.uuid, DeviceUuid(gpu.uuid))) for name in gpu.names)
+    yield from ((name, Found(gpu.uuid, each.uuid)) for each in gpu.instances for name in each.names)

@@ -30,6 +30,11 @@ _INTRUDERS = {
 }
 
 
+_TURNS = frozenset({Sharing.TIME_SLICING, Sharing.HAMI, Sharing.KAI})
+"""Modes in which processes take turns on the device. A hook that holds a tenant back looks as if it thought in between, so
+that what it is entitled to is underestimated under HAMi: the answer errs towards kept."""
+
+
 def judge_shared(
     snapshot: Snapshot,
     holders: Mapping[DeviceUuid, Sequence[Partition]],
@@ -43,7 +48,7 @@ def judge_shared(
     verdicts: dict[PartitionKey, Verdict] = {}
     devices: dict[DeviceUuid, DeviceMemory] = {}
     for uuid, partitions in holders.items():
-        if not any(partition.sharing is Sharing.TIME_SLICING for partition in partitions):
+        if not any(partition.mode in _TURNS for partition in partitions):
             continue
         sample = _sample(uuid, partitions, snapshot)
         answers, devices[uuid] = assess(memory.devices.get(uuid, DeviceMemory()), sample, demand)
@@ -64,7 +69,10 @@ def _sample(uuid: DeviceUuid, partitions: Sequence[Partition], snapshot: Snapsho
 
 def _promised(partition: Partition) -> float | None:
     promise = partition.promise.compute
-    return None if promise is None or isinstance(promise.amount, Missing) else promise.amount
+    if promise is None:
+        # By the record it was promised none: who it is is known, and what it takes is beyond its promise.
+        return None if partition.grant is None else 0.0
+    return None if isinstance(promise.amount, Missing) else promise.amount
 
 
 def _share(consumer: Consumer) -> ProcessShare:

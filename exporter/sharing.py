@@ -20,16 +20,30 @@ _GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 
 
 def sharing_of(lease: Lease, labels: Mapping[str, str], device: Device | None) -> Sharing:
-    """Return the sharing mode of a lease (docs/sharing.md says what each lets us judge)."""
+    """Return the sharing mode of a lease (docs/modes.md says what each lets us judge)."""
+    if lease.grant is not None:
+        return lease.grant.sharing
     if lease.shared:
         strategy = labels.get(f"{plain_resource(lease.resource)}.sharing-strategy") or labels.get(_GKE_STRATEGY)
         if strategy == "mps" or (strategy is None and _has_mps_clients(device)):
             return Sharing.MPS
         return Sharing.TIME_SLICING
+    if device is not None and device.kind == "xcp":
+        return Sharing.XCP
     on_mig = any(isinstance(id_, MigId | MigPathId) for id_ in lease.ids)
     if on_mig or (device is not None and device.kind == "mig"):
         return Sharing.MIG
     return Sharing.EXCLUSIVE
+
+
+def underlying_of(sharing: Sharing, lease: Lease, device: Device | None) -> Sharing:
+    """How the device is divided among its holders: the mode itself, but for a claim's device, which is any of them."""
+    if sharing is not Sharing.DRA or lease.grant is None:
+        return sharing
+    if lease.grant.underlying is not None:
+        return lease.grant.underlying
+    kind = "gpu" if device is None else device.kind
+    return {"mig": Sharing.MIG, "xcp": Sharing.XCP}.get(kind, Sharing.EXCLUSIVE)
 
 
 def _has_mps_clients(device: Device | None) -> bool:
@@ -39,7 +53,12 @@ def _has_mps_clients(device: Device | None) -> bool:
 
 
 def replicas_of(lease: Lease, labels: Mapping[str, str], offered: Mapping[DeviceUuid, int]) -> Reading:
-    """How many slots the device is cut into: as allocatable, else by label; 1 for a device that is held whole."""
+    """How many slots the device is cut into: as allocatable, else by label; 1 for a device that is held whole.
+
+    A record says what it gives and not into how many parts the device is cut.
+    """
+    if lease.grant is not None:
+        return Missing(Reason.UNSUPPORTED)
     if not lease.shared:
         return 1.0
     count = offered.get(DeviceUuid(lease.key.device))

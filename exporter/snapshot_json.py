@@ -40,6 +40,7 @@ def snapshot_json(result: Result, health: tuple[SourceHealth, ...], wall: float)
             for device, found in snapshot.consumers.items()
         },
         "orphans": dict(sorted(snapshot.orphans.items())),
+        "drifts": [_plain(drift) for drift in result.drifts],
     }
     return json.dumps(plain(document), ensure_ascii=True, allow_nan=False, indent=1).encode() + b"\n"
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from exporter.catalogue import PartitionKey
 from exporter.consumers import total
 from exporter.leases import Lease
 from exporter.model import (
@@ -21,6 +22,7 @@ from exporter.model import (
     Reading,
     Reason,
     Relation,
+    Role,
     Sharing,
 )
 from exporter.resolve import World
@@ -41,29 +43,50 @@ def use_of(
     sharing: Sharing,
     placed: tuple[Consumer, ...] | Missing,
     crowded: Collection[tuple[GpuUuid, int]],
+    together: Collection[PartitionKey] = (),
 ) -> Use:
-    """Measure one partition whose device is present; `placed` are all processes of its device."""
+    """Measure one partition whose device is present; `placed` are all processes of its device.
+
+    `together` are all who have the device by one claim: what is free to one of them, and what they all use, is theirs.
+    """
     device = here.present.get(DeviceUuid(lease.key.device))
     if device is None or here.doubt is not None or device.lost:
         gone = Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt)
         return Use(gone, gone, gone)
     sampled, memory = _process_sums(lease, placed)
     common = device.gpu_instance is not None and (device.gpu, device.gpu_instance) in crowded
-    alone = not lease.shared and not common
+    # A probe with an administrator's access sees the device's readings and has only its own processes' part in them.
+    joint = len(together) > 1 or lease.owner.role is not Role.WORKLOAD
+    alone = not lease.shared and not common and not joint
     if alone:
         memory = device.use.memory_used_bytes
     return Use(
-        compute=_compute(lease, here, device, sharing, sampled),
+        compute=sampled if joint and not lease.shared else _compute(lease, here, device, sharing, sampled),
         memory=memory,
-        obtainable=_obtainable(memory, device, placed, alone=alone),
+        obtainable=_obtainable(
+            _joint(placed, together) if len(together) > 1 else memory, device, placed, lease, alone=alone
+        ),
     )
 
 
-def _obtainable(memory: Reading, device: Device, placed: tuple[Consumer, ...] | Missing, *, alone: bool) -> Reading:
-    """Own use and what is free. What strangers hold on an exclusive device stands in the device's use and is not its owner's."""
+def _joint(placed: tuple[Consumer, ...] | Missing, together: Collection[PartitionKey]) -> Reading:
+    if isinstance(placed, Missing):
+        return placed
+    if any(consumer.relation is Relation.UNKNOWN for consumer in placed):
+        return Missing(Reason.AMBIGUOUS)
+    return total([consumer.process.memory_bytes for consumer in placed if consumer.holder in together])
+
+
+def _obtainable(
+    memory: Reading, device: Device, placed: tuple[Consumer, ...] | Missing, lease: Lease, *, alone: bool
+) -> Reading:
+    """Own use and what is free. What others hold on an exclusive device stands in the device's use and is not its owner's."""
     if not alone or isinstance(placed, Missing):
         return total((memory, device.use.memory_free_bytes))
-    strangers = [c.process.memory_bytes for c in placed if c.relation in _STRANGERS and c.settled]
+    others = (None, lease.key)
+    strangers = [
+        c.process.memory_bytes for c in placed if (c.relation in _STRANGERS and c.settled) or c.holder not in others
+    ]
     held = sum(size for size in strangers if not isinstance(size, Missing))
     return total((memory, device.use.memory_free_bytes, -held))
 

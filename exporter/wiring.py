@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
@@ -9,6 +10,7 @@ from exporter.config import Settings
 from exporter.errors import SourceError
 from exporter.model import Pods, Reason
 from exporter.policy import Policy
+from exporter.readback import Enforcers
 from exporter.recording.replay import Replay
 from exporter.sources.base import DemandSource, Kubelet, PodSource
 from exporter.values import KubernetesMode, SourceKind
@@ -33,6 +35,22 @@ def witness(
         pods=_pods(settings, environ),
         processes=Procfs(str(settings.sources.procfs)),
         demand=_demand(policy),
+        enforcers=_enforcers(settings),
+    )
+
+
+def _enforcers(settings: Settings) -> Enforcers:
+    from exporter.sources.dra_checkpoint import Checkpoint  # noqa: PLC0415
+    from exporter.sources.hami_region import HookLimits  # noqa: PLC0415
+    from exporter.sources.mps_control import BINARY, MpsDaemons  # noqa: PLC0415
+
+    paths = settings.sources
+    # Without the program the daemons cannot be asked here, which is usual and no failure of theirs.
+    program = shutil.which(BINARY)
+    return Enforcers(
+        hooks=None if paths.hami is None else HookLimits(str(paths.hami)),
+        daemons=None if paths.mps is None or program is None else MpsDaemons(str(paths.mps), program),
+        prepared=None if paths.dra is None else Checkpoint(str(paths.dra), str(paths.procfs)),
     )
 
 
@@ -49,7 +67,13 @@ def _simulated(settings: Settings, monotonic: Callable[[], float]) -> Sources:
     from exporter.simulator.sources import build  # noqa: PLC0415
 
     node = build(scenario.load(settings.sources.scenario), settings.sources.seed, monotonic())
-    return Sources(driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes)
+    return Sources(
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        enforcers=node.enforcers,
+    )
 
 
 def _kubelet(settings: Settings) -> Kubelet | None:

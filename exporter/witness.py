@@ -8,14 +8,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from exporter.catalogue import SOURCE_READ_DURATION
 from exporter.errors import SourceError
-from exporter.join import Evidence
 from exporter.metrics import SourceHealth
 from exporter.model import Allocations, DriverReading, Missing, Pods, ProcessTable, Reason, Xid
+from exporter.partitions import Evidence
+from exporter.readback import Enforcers, Moment, ReadBack
 from exporter.sources.base import DemandSource, Driver, Kubelet, PodSource, ProcessSource
 from exporter.watched import Histogram, Terms, Watched
 from toolkit.logs import log
@@ -54,6 +55,7 @@ class Sources:
     pods: PodSource | None
     processes: ProcessSource
     demand: DemandSource | None = None
+    enforcers: Enforcers = field(default_factory=Enforcers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Live:
         self._problems: frozenset[str] = frozenset()
         self._gpm: bool | Missing = Missing(Reason.UNSUPPORTED)  # as last told: boards without it have no such source
         self._started = self._clock.monotonic()
+        self._read_back = ReadBack(sources.enforcers, self._watched)
         terms = Terms(period=0.0, deadline=deadline, good_for=deadline)
         self._driver = self._watched("nvml", sources.driver.read, terms)
         self._kubelet = (
@@ -135,6 +138,8 @@ class Live:
             self._kubelet.collect(self._patience, self._clock.wall())
         pods: Pods | Missing = Missing(Reason.NOT_CONFIGURED) if self._pods is None else self._pods.answer(now)
         allocations, stale = self._allocations(now, pods)
+        moment = Moment(now, self._clock.wall(), self._patience)
+        told = self._read_back.hear(moment, driver, allocations, pods, holders)
         return Evidence(
             node=self._node,
             at=now,
@@ -144,6 +149,9 @@ class Live:
             processes=self._processes(driver),
             allocations_stale=stale,
             declared=self._declared(pods, holders, now),
+            hooks=told.hooks,
+            daemons=told.daemons,
+            prepared=told.prepared,
         )
 
     def _declared(self, pods: Pods | Missing, holders: Holders, now: float) -> Mapping[tuple[str, str], bool | Missing]:
@@ -217,6 +225,7 @@ class Live:
             detail = "" if up else "no two samples could be compared yet"
             sources.append(replace(sources[0], name="gpm", up=up, detail=detail))
         sources += [source.health(now) for source in (self._kubelet, self._pods) if source is not None]
+        sources += self._read_back.health(now)
         sources.append(self._cgroup)
         return tuple(sorted(sources, key=lambda source: source.name))
 
@@ -227,5 +236,6 @@ class Live:
             self._kubelet.close(self._sources.kubelet.close, 1.0)
         if self._pods is not None and self._sources.pods is not None:
             self._pods.close(self._sources.pods.close, 1.0)
+        self._read_back.close(1.0)
         if self._sources.demand is not None:
             self._sources.demand.close()

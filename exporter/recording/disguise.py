@@ -14,8 +14,7 @@ from enum import Enum
 from functools import cache
 
 from exporter.exposition import Distribution
-from exporter.ids import GpuId, MigId, MigPathId, SplitId, UnknownId
-from exporter.join import Evidence
+from exporter.ids import ClaimId, GpuId, MigId, MigPathId, SplitId, UnknownId
 from exporter.metrics import SourceHealth
 from exporter.model import (
     Allocation,
@@ -31,7 +30,9 @@ from exporter.model import (
     Profile,
     Xid,
 )
+from exporter.partitions import Evidence
 from exporter.policy import ALLOWED_COMMANDS, COMM_LENGTH, SYSTEM_NAMESPACES
+from exporter.records import Claim, ClaimResult, ClaimUse, Grant, Prepared, Published
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TECHNICAL = re.compile(
@@ -55,6 +56,7 @@ class Role(Enum):
     HEX = "hex"  # as long as it was
     IP = "ip"
     COMMAND = "cmd"
+    RECORD = "rec"  # a name in a scheduler's record: of a claim, a request, a group
     LABELS = "labels"  # kept where they are of a GPU's world, else left out
     DETAIL = "detail"  # an error's text, in which anything may stand
 
@@ -63,6 +65,11 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (Evidence, "node"): Role.NODE,
     (Evidence, "declared.0"): Role.NAMESPACE,
     (Evidence, "declared.1"): Role.POD,
+    (Evidence, "hooks.0"): Role.UUID,
+    (Evidence, "hooks.1"): Role.CONTAINER,
+    (Evidence, "hooks.2"): Role.UUID,
+    (Evidence, "daemons.0"): Role.PLAIN,
+    (Evidence, "daemons.1"): Role.PLAIN,
     (SourceHealth, "name"): Role.PLAIN,
     (SourceHealth, "detail"): Role.DETAIL,
     (Inventory, "driver"): Role.PLAIN,
@@ -70,9 +77,12 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (Gpu, "uuid"): Role.UUID,
     (Gpu, "model"): Role.PLAIN,
     (Gpu, "architecture"): Role.PLAIN,
+    (Gpu, "names"): Role.UUID,
     (Profile, "name"): Role.PLAIN,
     (MigInstance, "uuid"): Role.UUID,
     (MigInstance, "profile"): Role.PLAIN,
+    (MigInstance, "kind"): Role.PLAIN,
+    (MigInstance, "names"): Role.UUID,
     (DriverReading, "gpus"): Role.UUID,
     (DriverReading, "devices"): Role.UUID,
     (Xid, "gpu"): Role.UUID,
@@ -86,6 +96,12 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (MigPathId, "gpu"): Role.UUID,
     (SplitId, "uuid"): Role.UUID,
     (UnknownId, "text"): Role.UUID,
+    (ClaimId, "namespace"): Role.NAMESPACE,
+    (ClaimId, "claim"): Role.RECORD,
+    (ClaimId, "driver"): Role.PLAIN,
+    (ClaimId, "pool"): Role.NODE,
+    (ClaimId, "device"): Role.PLAIN,
+    (ClaimId, "share"): Role.UUID,
     (Pod, "uid"): Role.UUID,
     (Pod, "namespace"): Role.NAMESPACE,
     (Pod, "name"): Role.POD,
@@ -98,6 +114,35 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (Pod, "config_hash"): Role.HEX,
     (Pod, "ip"): Role.IP,
     (Pod, "labels"): Role.LABELS,
+    (Grant, "container"): Role.CONTAINER,
+    (Grant, "resource"): Role.PLAIN,
+    (Grant, "group"): Role.RECORD,
+    (Grant, "profile"): Role.PLAIN,
+    (Grant, "claim"): Role.UUID,
+    (ClaimUse, "container"): Role.CONTAINER,
+    (ClaimUse, "claim"): Role.RECORD,
+    (ClaimUse, "request"): Role.RECORD,
+    (Claim, "uid"): Role.UUID,
+    (Claim, "namespace"): Role.NAMESPACE,
+    (Claim, "name"): Role.RECORD,
+    (ClaimResult, "request"): Role.RECORD,
+    (ClaimResult, "driver"): Role.PLAIN,
+    (ClaimResult, "pool"): Role.NODE,
+    (ClaimResult, "device"): Role.PLAIN,
+    (ClaimResult, "share"): Role.UUID,
+    (ClaimResult, "strategy"): Role.PLAIN,
+    (ClaimResult, "pinned"): Role.UUID,
+    (ClaimResult, "capacity"): Role.PLAIN,
+    (Published, "driver"): Role.PLAIN,
+    (Published, "pool"): Role.NODE,
+    (Published, "name"): Role.PLAIN,
+    (Published, "uuid"): Role.UUID,
+    (Published, "profile"): Role.PLAIN,
+    (Prepared, "claim"): Role.UUID,
+    (Prepared, "driver"): Role.PLAIN,
+    (Prepared, "pool"): Role.NODE,
+    (Prepared, "device"): Role.PLAIN,
+    (Prepared, "uuid"): Role.UUID,
     (Pods, "deleted"): Role.UUID,
     (Pods, "node_labels"): Role.LABELS,
     (CgroupPod, "pod_uid"): Role.UUID,

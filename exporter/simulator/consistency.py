@@ -9,12 +9,15 @@ from collections.abc import Iterable
 
 from exporter.simulator.gpus import Board
 from exporter.simulator.spec import (
+    RESERVATIONS,
+    ContainerSpec,
     DeviceRef,
     Event,
     Fault,
     GpuSharing,
     GpuSpec,
     MigReshape,
+    PodSpec,
     PowerCap,
     Scenario,
 )
@@ -99,10 +102,24 @@ def check(scenario: Scenario, faults: Faults) -> None:
             for ref in container.holds:
                 _check_ref(gpus, layouts, ref, pod.born, f"{path}.holds", faults)
                 _check_slot(gpus, ref, f"{path}.holds", faults)
+            _check_ask(gpus, scenario, pod, container, path, faults)
             for order, process in enumerate(container.processes):
                 _check_ref(gpus, layouts, process.device, pod.born, f"{path}.process[{order}].on", faults)
     for number, host in enumerate(scenario.hosts):
         _check_ref(gpus, layouts, host.process.device, host.born, f"host[{number}].on", faults)
+
+
+def _check_ask(
+    gpus: dict[str, GpuSpec], scenario: Scenario, pod: PodSpec, container: ContainerSpec, path: str, faults: Faults
+) -> None:
+    ask = container.ask
+    if ask.claim and (pod.namespace, ask.claim) not in {(claim.namespace, claim.name) for claim in scenario.claims}:
+        faults.add(f"{path}.claim", f"there is no claim {ask.claim!r} in {pod.namespace}")
+    for sharing in {gpus[ref.gpu].sharing for ref in container.holds if ref.gpu in gpus}:
+        if sharing is GpuSharing.HAMI and not (ask.cores and ask.memory_bytes):
+            faults.add(path, "a part of a GPU by HAMi has cores and memory_mib")
+        if sharing is GpuSharing.KAI and pod.namespace != RESERVATIONS and not (ask.fraction or ask.memory_bytes):
+            faults.add(path, "a part of a GPU by KAI has a fraction or memory_mib")
 
 
 def _check_event(gpus: dict[str, GpuSpec], event: Event, path: str, faults: Faults) -> None:
@@ -132,7 +149,7 @@ def _check_slot(gpus: dict[str, GpuSpec], ref: DeviceRef, path: str, faults: Fau
     spec = gpus.get(ref.gpu)
     if spec is None:
         return
-    shared = spec.sharing is not GpuSharing.NONE
+    shared = spec.slotted
     if shared != (ref.replica is not None):
         faults.add(path, f"{ref}: the devices of {spec.name} are {'' if shared else 'not '}shared")
     elif ref.replica is not None and ref.replica >= max(spec.replicas, spec.replicas_before):

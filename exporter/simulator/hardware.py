@@ -41,6 +41,7 @@ class Device:
     row: MigRow | None = None
     index: int = 0
     gpu_instance: int = 0
+    start: int = 0  # the first memory slice of a MIG instance
     totals: Totals = field(default_factory=Totals)
 
 
@@ -115,9 +116,23 @@ class SimGpu:
                 {each.gpu_instance for each in self.instances.values()},
                 _FIRST_ID[board.compute_slices][row.profile.slices],
             ),
+            start=self._free(row.memory_slices),
         )
         self.instances[label] = device
         return device
+
+    def _free(self, size: int) -> int:
+        """The lowest place for so many memory slices; instances begin at multiples of their size."""
+        taken = {
+            place
+            for each in self.instances.values()
+            if each.row is not None
+            for place in range(each.start, each.start + each.row.memory_slices)
+        }
+        start = 0
+        while taken & set(range(start, start + size)):
+            start += size
+        return start
 
     def destroy(self, label: int) -> None:
         """Destroy a MIG instance; its ids are free again."""

@@ -33,7 +33,7 @@ def _gpu_labels(scenario: Scenario) -> dict[str, str]:
     single = scenario.mig_strategy is MigStrategy.SINGLE
     plain = [each for each in scenario.gpus if each.mig is None or single]
     spec = (plain or list(scenario.gpus))[0]
-    shared = spec.sharing is not GpuSharing.NONE
+    shared = spec.advertised != "none"
     product = spec.board.name.replace(" ", "-")
     memory, sms = spec.board.memory_bytes, spec.board.sm_count
     count = len(plain)
@@ -52,8 +52,8 @@ def _gpu_labels(scenario: Scenario) -> dict[str, str]:
         "nvidia.com/gpu.memory": str(memory // MIB),
         "nvidia.com/gpu.multiprocessors": str(sms),
         "nvidia.com/gpu.product": product + ("-SHARED" if shared else ""),
-        "nvidia.com/gpu.replicas": str(spec.replicas),
-        "nvidia.com/gpu.sharing-strategy": str(spec.sharing),
+        "nvidia.com/gpu.replicas": str(spec.replicas if shared else 1),
+        "nvidia.com/gpu.sharing-strategy": spec.advertised,
     }
 
 

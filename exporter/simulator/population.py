@@ -14,6 +14,7 @@ from exporter.simulator.gpus import MIB
 from exporter.simulator.hardware import Device, SimGpu, resource_name
 from exporter.simulator.spec import (
     IDLE,
+    RESERVATIONS,
     ContainerSpec,
     DeviceRef,
     GpuSharing,
@@ -35,6 +36,15 @@ _BOOT_TICKS = 8_640_000
 """The node was booted a day before the scenario starts (field 22 of /proc/<pid>/stat counts from boot)."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """A device that a pod holds for others."""
+
+    pod: SimPod
+    container: str
+    device: Device
+
+
 @dataclass(slots=True)
 class Population:
     """Pods, processes and leases that are there now. `deleted` keeps the uids of pods that were."""
@@ -46,6 +56,7 @@ class Population:
     pods: list[SimPod] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
     tenancies: list[Tenancy] = field(default_factory=list)
+    reservations: list[Reservation] = field(default_factory=list)
     processes: dict[int, SimProcess] = field(default_factory=dict)
     started: int = 0
 
@@ -91,7 +102,9 @@ class Population:
             groups.setdefault(ref.device, []).append(ref)
         for refs in groups.values():
             gpu, device = self._find(refs[0])
-            if device is not None:
+            if device is not None and pod.spec.namespace == RESERVATIONS:
+                self.reservations.append(Reservation(pod, container.name, device))
+            elif device is not None:
                 self.tenancies.append(
                     lease(pod, container, gpu, device, tuple(refs), resource_name(self.strategy, device))
                 )
@@ -111,6 +124,7 @@ class Population:
         for process in [each for each in self.processes.values() if each.pod is pod]:
             self._end(process)
         self.tenancies = [each for each in self.tenancies if each.pod is not pod]
+        self.reservations = [each for each in self.reservations if each.pod is not pod]
 
     # --- processes ----------------------------------------------------------------------------------------------------
 
@@ -164,12 +178,21 @@ class Population:
         gpu, device = process.gpu, process.device
         if device is None or gpu is None:
             return
-        shared_by_mps = gpu.spec.sharing is GpuSharing.MPS and process.spec.command != MPS_SERVER
-        device.memory.ask(process.pid, phase.memory_bytes, mps_limit(gpu, device) if shared_by_mps else None)
+        device.memory.ask(process.pid, phase.memory_bytes, self._cap(gpu, device, process))
         if not gpu.lost:
             device.engine.remove(process.client)
             device.engine.add(process.client)
             self._refresh(device, process)
+
+    def _cap(self, gpu: SimGpu, device: Device, process: SimProcess) -> int | None:
+        """How much memory the process may have: MPS limits each client, HAMi's hook the container where it is loaded."""
+        if gpu.spec.sharing is GpuSharing.MPS and process.spec.command != MPS_SERVER:
+            return mps_limit(gpu, device)
+        tenancy = process.tenancy
+        if gpu.spec.sharing is not GpuSharing.HAMI or tenancy is None or not tenancy.ask.hook:
+            return None
+        others = sum(device.memory.of(each.pid) for each in tenancy.processes if each is not process)
+        return max(0, tenancy.ask.memory_bytes - others)
 
     def _end(self, process: SimProcess) -> None:
         if self.processes.pop(process.pid, None) is None:

@@ -19,6 +19,7 @@ from exporter.model import (
     Inventory,
     MigInstance,
     Missing,
+    Placement,
     Process,
     ProcessKind,
     Reading,
@@ -92,6 +93,7 @@ def _gpu(gpu: SimGpu) -> Gpu:
         profiles=tuple(row.profile for row in board.rows),
         instances=tuple(_instance(each) for each in gpu.devices) if gpu.mig else (),
         lost=gpu.lost,
+        exclusive_process=gpu.spec.sharing is GpuSharing.MPS,
     )
 
 
@@ -108,6 +110,7 @@ def _instance(device: Device) -> MigInstance:
         profile=profile.name,
         sm_count=float(profile.sm_count),
         memory_bytes=float(profile.memory_bytes),
+        placement=Placement(profile.profile_id, device.start),
     )
 
 

@@ -11,7 +11,7 @@ from exporter.simulator.gpus import BOARDS
 from exporter.simulator.incidents import parse_event
 from exporter.simulator.spec import GpuSharing, GpuSpec, MigStrategy, Scenario
 from exporter.simulator.tables import Faults, Table
-from exporter.simulator.workloads import parse_host, parse_pod
+from exporter.simulator.workloads import parse_claim, parse_host, parse_pod
 from toolkit.errors import ConfigError
 
 SHIPPED = Path(__file__).parent / "scenarios"
@@ -66,6 +66,7 @@ def _scenario(table: Table, name: str) -> Scenario:
         nvml=node.text("nvml", f"13.{driver}"),
         gpus=tuple(_gpu(each) for each in table.tables("gpu")),
         pods=tuple(parse_pod(each) for each in table.tables("pod")),
+        claims=tuple(parse_claim(each) for each in table.tables("claim")),
         hosts=tuple(parse_host(each) for each in table.tables("host")),
         events=tuple(parse_event(each) for each in table.tables("event")),
         mig_strategy=node.choice("mig_strategy", MigStrategy, MigStrategy.NONE),
@@ -85,7 +86,7 @@ def _gpu(table: Table) -> GpuSpec:
     if model and model not in BOARDS:
         table.fault("board", f"expected one of {', '.join(BOARDS)}, found {model!r}")
     sharing = table.choice("sharing", GpuSharing, GpuSharing.NONE)
-    shared = sharing is not GpuSharing.NONE
+    shared = sharing in {GpuSharing.TIME_SLICING, GpuSharing.MPS, GpuSharing.HAMI}
     replicas = table.whole("replicas", least=2, most=100) if shared else 1
     spec = GpuSpec(
         name=name,
@@ -96,9 +97,9 @@ def _gpu(table: Table) -> GpuSpec:
         replicas_before=table.whole("replicas_before", replicas, least=1, most=100) if shared else 1,
         switch_seconds=table.number("switch_us", 0.0, least=0.0, most=1000.0) / 1e6,
     )
-    if spec.mig is not None and sharing is GpuSharing.MPS:
-        table.fault("sharing", "the device plugin offers no MPS on MIG instances")
-    if sharing is GpuSharing.NONE and table.has("replicas"):
+    if spec.mig is not None and sharing not in {GpuSharing.NONE, GpuSharing.TIME_SLICING}:
+        table.fault("sharing", f"MIG instances are not shared by {sharing}")
+    if not shared and table.has("replicas"):
         table.fault("replicas", "needs sharing")
     table.end()
     return spec

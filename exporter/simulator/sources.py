@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from exporter.errors import SourceError
-from exporter.ids import GpuId, MigId
+from exporter.ids import DeviceId, GpuId, MigId, SplitId
 from exporter.model import (
     Allocation,
     Allocations,
@@ -25,13 +25,17 @@ from exporter.model import (
     ProcessTable,
     Reason,
 )
+from exporter.readback import Enforcers
+from exporter.records import HookKey, Limit, Sharing
+from exporter.simulator import ledgers
 from exporter.simulator.hardware import Device, resource_name
 from exporter.simulator.labels import node_labels
 from exporter.simulator.node import SimNode
+from exporter.simulator.population import Reservation
 from exporter.simulator.readings import WINDOW, DeviceReader, Sample, gpu_uses, inventory, sample
 from exporter.simulator.spec import Access, Faulty, GpuSharing, Scenario
 from exporter.simulator.tenancy import SimPod, SimProcess, Tenancy
-from exporter.sources.base import Driver, Kubelet, PodSource, ProcessSource
+from exporter.sources.base import Driver, HookSource, Kubelet, PodSource, ProcessSource
 
 COMMAND_BYTES = 15
 """The kernel cuts /proc/<pid>/comm to this length (TASK_COMM_LEN less its end)."""
@@ -127,7 +131,8 @@ class SimKubelet:
         with self._clock.lock:
             node = self._clock.node
             self._serial += 1
-            items = [each for tenancy in node.population.tenancies for each in _allocations(tenancy)]
+            items = [each for tenancy in node.population.tenancies for each in _allocations(node, tenancy)]
+            items += [_reserved(node, each) for each in node.population.reservations]
             return Allocations(serial=self._serial, items=tuple(items), allocatable=_allocatable(node))
 
     def close(self) -> None:
@@ -177,6 +182,22 @@ class SimProcesses:
             return {pid: _facts(known[pid]) for pid in sorted(set(pids)) if pid in known}
 
 
+class SimHooks:
+    """The hooks in the containers of the simulated node."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def read(self, asked: Collection[HookKey], now: float) -> Mapping[HookKey, Limit | Missing]:
+        """Read the limits of these containers, as the node is now."""
+        del now
+        with self._clock.lock:
+            return ledgers.limits(self._clock.node, asked)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 @dataclass(frozen=True, slots=True)
 class SimSources:
     """Every source of one simulated node, and the node itself, which knows the truth."""
@@ -185,7 +206,13 @@ class SimSources:
     kubelet: Kubelet
     pods: PodSource
     processes: ProcessSource
+    hooks: HookSource
     node: SimNode
+
+    @property
+    def enforcers(self) -> Enforcers:
+        """Those that can be asked what they have set."""
+        return Enforcers(hooks=self.hooks)
 
 
 def build(
@@ -194,42 +221,67 @@ def build(
     """Build a node and its sources. `start` is the monotonic time, seconds, at which the node's clock stands at 0."""
     node = SimNode(scenario, seed)
     clock = Clock(node, start)
-    return SimSources(SimDriver(clock), SimKubelet(clock, sleep), SimPods(clock), SimProcesses(clock), node)
+    return SimSources(
+        SimDriver(clock), SimKubelet(clock, sleep), SimPods(clock), SimProcesses(clock), SimHooks(clock), node
+    )
 
 
-def _allocations(tenancy: Tenancy) -> list[Allocation]:
+def _allocations(node: SimNode, tenancy: Tenancy) -> list[Allocation]:
     key = tenancy.key
+    if tenancy.sharing is Sharing.KAI:
+        return []  # the kubelet knows the reservation pod alone
+    if tenancy.ask.claim:
+        return [Allocation(key.namespace, key.pod, key.container, ledgers.DRIVER, ledgers.claim_id(node, tenancy))]
+    split = tenancy.sharing is Sharing.HAMI
     return [
-        Allocation(key.namespace, key.pod, key.container, tenancy.resource, _device_id(tenancy.device, ref.replica))
+        Allocation(
+            key.namespace,
+            key.pod,
+            key.container,
+            tenancy.resource,
+            _device_id(tenancy.device, ref.replica, split=split),
+        )
         for ref in tenancy.refs
     ]
 
 
-def _allocatable(node: SimNode) -> tuple[tuple[str, GpuId | MigId], ...]:
+def _reserved(node: SimNode, reservation: Reservation) -> Allocation:
+    pod, device = reservation.pod.spec, reservation.device
+    resource = resource_name(node.scenario.mig_strategy, device)
+    return Allocation(pod.namespace, pod.name, reservation.container, resource, _device_id(device, None))
+
+
+def _allocatable(node: SimNode) -> tuple[tuple[str, DeviceId], ...]:
     """Return every slot that the plugin offers; a lost GPU is unhealthy and not offered."""
     return tuple(
-        (resource_name(node.scenario.mig_strategy, device), _device_id(device, replica))
+        (
+            resource_name(node.scenario.mig_strategy, device),
+            _device_id(device, replica, split=gpu.spec.sharing is GpuSharing.HAMI),
+        )
         for gpu in node.gpus
-        if not gpu.lost
+        if not gpu.lost and not node.scenario.claims  # a node has one driver of its GPUs
         for device in gpu.devices
-        for replica in (range(gpu.spec.replicas) if gpu.spec.sharing is not GpuSharing.NONE else (None,))
+        for replica in (range(gpu.spec.replicas) if gpu.spec.slotted else (None,))
     )
 
 
-def _device_id(device: Device, replica: int | None) -> GpuId | MigId:
+def _device_id(device: Device, replica: int | None, *, split: bool = False) -> DeviceId:
+    if split and replica is not None:
+        return SplitId(device.uuid, replica)
     return GpuId(device.uuid, replica) if device.row is None else MigId(device.uuid, replica)
 
 
 def _pods(node: SimNode) -> Pods:
     population = node.population
     return Pods(
-        items=tuple(_pod(each) for each in population.pods),
+        items=tuple(_pod(node, each) for each in population.pods),
         deleted=frozenset(population.deleted),
         node_labels=node_labels(node.scenario),
+        claims=ledgers.claims(node),
     )
 
 
-def _pod(pod: SimPod) -> Pod:
+def _pod(node: SimNode, pod: SimPod) -> Pod:
     spec = pod.spec
     containers = frozenset(each.name for each in spec.containers)
     return Pod(
@@ -242,6 +294,8 @@ def _pod(pod: SimPod) -> Pod:
         containers=containers,
         ended_containers=containers if pod.phase == "Succeeded" else frozenset(),
         container_ids={number: name for name, number in pod.container_ids.items()},
+        grants=ledgers.grants(node, pod),
+        claim_uses=ledgers.claim_uses(pod),
     )
 
 

@@ -80,6 +80,17 @@ class ProcessSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a container asked of a scheduler that keeps records: HAMi (`cores`, memory), KAI (`fraction` or memory), a claim."""
+
+    cores: int = 0  # percent
+    memory_bytes: int = 0
+    fraction: float = 0.0
+    hook: bool = True  # HAMi's hook is loaded into its processes
+    claim: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     """A container: what it holds and what runs in it. One that holds nothing and runs on a device is a rogue.
 
@@ -90,6 +101,7 @@ class ContainerSpec:
     resource: str = ""
     holds: tuple[DeviceRef, ...] = ()
     processes: tuple[ProcessSpec, ...] = ()
+    ask: Ask = field(default_factory=Ask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +128,27 @@ class HostProcess:
 
 
 class GpuSharing(StrEnum):
-    """How the device plugin shares the devices of a GPU."""
+    """How the device plugin, or a scheduler, shares the devices of a GPU."""
 
     NONE = "none"
     TIME_SLICING = "time-slicing"
     MPS = "mps"
+    HAMI = "hami"  # slots, whose amounts are recorded on the pods
+    KAI = "kai"  # a reservation pod holds the device for the others
+
+
+RESERVATIONS = "kai-resource-reservation"
+"""The namespace of pods that hold a GPU for a group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimSpec:
+    """A ResourceClaim. Its devices are those that the containers hold that ask for it."""
+
+    namespace: str
+    name: str
+    dynamic: bool = False  # MIG instances are made when they are claimed, and published without a UUID
+    admin: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +162,16 @@ class GpuSpec:
     replicas: int = 1  # slots per device that the plugin offers now
     replicas_before: int = 1  # slots that it offered when older pods were placed
     switch_seconds: float = 0.0  # lost at every change of process under time-slicing
+
+    @property
+    def slotted(self) -> bool:
+        """Whether the kubelet gives out slots of the device."""
+        return self.sharing in {GpuSharing.TIME_SLICING, GpuSharing.MPS, GpuSharing.HAMI}
+
+    @property
+    def advertised(self) -> str:
+        """The sharing strategy that GPU feature discovery tells: it knows of no scheduler's."""
+        return str(self.sharing) if self.sharing in {GpuSharing.TIME_SLICING, GpuSharing.MPS} else "none"
 
 
 class MigStrategy(StrEnum):
@@ -263,6 +301,7 @@ class Scenario:
     nvml: str
     gpus: tuple[GpuSpec, ...]
     pods: tuple[PodSpec, ...] = ()
+    claims: tuple[ClaimSpec, ...] = ()
     hosts: tuple[HostProcess, ...] = ()
     events: tuple[Event, ...] = ()
     mig_strategy: MigStrategy = MigStrategy.NONE

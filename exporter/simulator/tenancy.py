@@ -14,7 +14,7 @@ from exporter.simulator.demand import Client
 from exporter.simulator.engine import QUANTUM, RoundRobin
 from exporter.simulator.gpus import MIB
 from exporter.simulator.hardware import Device, SimGpu, thread_cap
-from exporter.simulator.spec import ContainerSpec, DeviceRef, GpuSharing, PodSpec, ProcessSpec
+from exporter.simulator.spec import Ask, ContainerSpec, DeviceRef, GpuSharing, PodSpec, ProcessSpec
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +91,7 @@ class Tenancy:
     processes: list[SimProcess] = field(default_factory=list)
     dedicated: Dedicated | None = None
     gone: str = ""
+    ask: Ask = field(default_factory=Ask)
 
     @property
     def exclusive(self) -> bool:
@@ -113,12 +114,18 @@ def lease(
         memory: int | None = slots * mps_limit(gpu, device)
     elif spec.sharing is GpuSharing.TIME_SLICING:
         sharing, share, memory = Sharing.TIME_SLICING, 1.0 / spec.replicas, None
+    elif spec.sharing is GpuSharing.HAMI:
+        sharing, share, memory = Sharing.HAMI, container.ask.cores / 100, container.ask.memory_bytes
+    elif spec.sharing is GpuSharing.KAI:
+        ask = container.ask
+        sharing, share = Sharing.KAI, ask.fraction or ask.memory_bytes / total
+        memory = ask.memory_bytes or round(ask.fraction * total)
     else:
         sharing, share, memory = (Sharing.MIG if gpu.mig else Sharing.EXCLUSIVE), 1.0, total
     key = PartitionKey(gpu.uuid, device.uuid, pod.spec.namespace, pod.spec.name, container.name)
-    return Tenancy(
-        key, pod, gpu, device, container.resource or resource, refs, sharing, min(1.0, share) * device.fraction, memory
-    )
+    promised = min(1.0, share) * device.fraction
+    name = container.resource or resource
+    return Tenancy(key, pod, gpu, device, name, refs, sharing, promised, memory, ask=container.ask)
 
 
 def mps_limit(gpu: SimGpu, device: Device) -> int:

@@ -8,6 +8,8 @@ from exporter.simulator.spec import (
     BACKLOGGED,
     FOREVER,
     IDLE,
+    Ask,
+    ClaimSpec,
     ContainerSpec,
     Demand,
     DemandKind,
@@ -20,6 +22,7 @@ from exporter.simulator.spec import (
 from exporter.simulator.tables import Table
 
 _REF = re.compile(r"(?P<gpu>[a-z0-9][a-z0-9-]*)(?:/(?P<instance>[0-9]{1,3}))?(?:::(?P<replica>[0-9]{1,3}))?")
+_MEBIBYTE = 1 << 20
 _GIBIBYTE = 1 << 30
 _NOWHERE = DeviceRef("")
 
@@ -62,11 +65,30 @@ def parse_host(table: Table) -> HostProcess:
     return HostProcess(process, born, ended)
 
 
+def parse_claim(table: Table) -> ClaimSpec:
+    """Read one `[[claim]]`."""
+    claim = ClaimSpec(
+        namespace=table.text("namespace"),
+        name=table.text("name"),
+        dynamic=table.flag("dynamic"),
+        admin=table.flag("admin"),
+    )
+    table.end()
+    return claim
+
+
 def _container(table: Table) -> ContainerSpec:
     holds = tuple(_ref(table, "holds", text) for text in table.texts("holds"))
     container = ContainerSpec(
         name=table.text("name"),
         resource=table.text("resource", ""),
+        ask=Ask(
+            cores=table.whole("cores", 0, most=100),
+            memory_bytes=table.whole("memory_mib", 0) * _MEBIBYTE,
+            fraction=table.number("fraction", 0.0, least=0.0, most=1.0),
+            hook=table.flag("hook", default=True),
+            claim=table.text("claim", ""),
+        ),
         holds=holds,
         processes=tuple(
             process for each in table.tables("process") for process in _counted(each, holds[0] if holds else None)

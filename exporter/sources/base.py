@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from exporter.model import Allocations, DriverReading, Missing, Pods, ProcessTable
+from exporter.records import DaemonKey, HookKey, Limit, Prepared
 
 
 class Driver(Protocol):
@@ -48,6 +49,36 @@ class ProcessSource(Protocol):
 
     def read(self, pids: Collection[int]) -> ProcessTable:
         """Look these pids up; one that is gone is left out. Raises SourceError when procfs itself is unreadable."""
+
+
+class HookSource(Protocol):
+    """What hooks inside of tenants' containers have set; anything there may be the tenant's own writing."""
+
+    def read(self, asked: Collection[HookKey], now: float) -> Mapping[HookKey, Limit | Missing]:
+        """Read the limits of these containers. Raises SourceError when none can be read."""
+
+    def close(self) -> None:
+        """Give back what was opened."""
+
+
+class DaemonSource(Protocol):
+    """What MPS control daemons have set, by resource and GPU."""
+
+    def read(self, gpus: Collection[int], now: float) -> Mapping[DaemonKey, Limit | Missing]:
+        """Ask every daemon for its limits on the GPUs of these indices. Raises SourceError."""
+
+    def close(self) -> None:
+        """Give back what was opened."""
+
+
+class PreparedSource(Protocol):
+    """What a DRA driver has prepared for claims."""
+
+    def read(self, now: float) -> tuple[Prepared, ...]:
+        """Return every prepared device. Raises SourceError."""
+
+    def close(self) -> None:
+        """Give back what was opened."""
 
 
 class DemandSource(Protocol):

@@ -17,6 +17,7 @@ from pathlib import Path
 from exporter.errors import SourceError
 from exporter.model import Missing, Pods, Reason
 from exporter.sources.kubernetes_api import SERVICE_ACCOUNT, Access, Api
+from exporter.sources.kubernetes_claims import ClaimsLook
 from exporter.sources.kubernetes_watch import PodWatch, Timing
 from exporter.sources.pods import TOMBSTONE_SECONDS
 
@@ -35,7 +36,8 @@ def auto_available(environ: Mapping[str, str], service_account: str = SERVICE_AC
 class KubernetesPods:
     """Pods of `node` and its labels. Satisfies `base.PodSource`.
 
-    Two daemon threads start with the object: one lists and watches the pods, one looks at the node's labels each minute.
+    Three daemon threads start with the object: one lists and watches the pods, one looks at the node's labels each
+    minute, and one at the claims of pods that use some.
     `kubeconfig` None means the pod's service account; `access` is for tests. Raises ConfigError when the client is not
     installed or cannot be configured; a server that does not answer is for `read` to say.
     """
@@ -54,7 +56,16 @@ class KubernetesPods:
         self._api = Api(access or Access(kubeconfig=kubeconfig))
         self._watch = PodWatch(self._api, node, self._timing, self._stop, jitter)
         self._node = _NodeLabels(self._api, node, self._timing, self._stop)
+        self._claims = ClaimsLook(
+            self._api,
+            node,
+            lambda: self._watch.state.items,
+            self._stop,
+            every=self._timing.claims,
+            request=self._timing.request,
+        )
         self._threads = [
+            threading.Thread(target=self._claims.run, name="kubernetes-claims", daemon=True),
             threading.Thread(target=self._watch.run, name="kubernetes-pods", daemon=True),
             threading.Thread(target=self._node.run, name="kubernetes-node", daemon=True),
         ]
@@ -75,7 +86,8 @@ class KubernetesPods:
             because = f"; {state.error}" if state.error else ""
             raise SourceError(f"kubernetes: no word for {silent:.0f} s{because}", Reason.SOURCE_STALE)
         deleted = frozenset(uid for uid, at in state.deleted.items() if now - at < TOMBSTONE_SECONDS)
-        return Pods(items=state.items, deleted=deleted, node_labels=self._node.labels(now))
+        labels, claims = self._node.labels(now), self._claims.claims(now)
+        return Pods(items=state.items, deleted=deleted, node_labels=labels, claims=claims)
 
     def close(self) -> None:
         """End the watch; waits a moment for its threads."""

@@ -51,6 +51,10 @@ class Expired(SourceError):  # noqa: N818  # the API's own word for it
     """The resource version is too old (410 Gone): list again."""
 
 
+class Absent(SourceError):  # noqa: N818  # what is not there is no error of the server's
+    """Nothing of that name, or no such API (404)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Access:
     """How to reach the API server. `kubeconfig` None: as a pod, by service account."""
@@ -61,7 +65,7 @@ class Access:
 
 
 class Api:
-    """GET requests with the client's credentials. Safe to use from two threads.
+    """GET requests with the client's credentials. Safe to use from several threads.
 
     Raises ConfigError from the constructor when there is no client, or nothing to configure it from.
     """
@@ -267,7 +271,8 @@ def _refused(what: str, status: int, words: str, message: str) -> SourceError:
     hint, reason = _REFUSALS.get(status, ("", Reason.ERROR))
     parts = [f"kubernetes: {what}: {status} {words}".strip(), _line(message), hint]
     line = "; ".join(part for part in parts if part)
-    return Expired(line) if status == 410 else SourceError(line, reason)  # noqa: PLR2004  # HTTP's own number
+    known = {404: Absent, 410: Expired}
+    return known[status](line) if status in known else SourceError(line, reason)
 
 
 def _line(error: object) -> str:

@@ -37,6 +37,7 @@ class Timing:
     request: float = 30.0  # between the bytes of a list
     stale: float = 400.0  # without a word from the server, after which the store is no longer believed
     node: float = 60.0  # between two looks at the node's labels
+    claims: float = 10.0  # between two looks at the claims of the node's pods
     retry: float = 1.0  # the first back-off
     longest_retry: float = 30.0
 

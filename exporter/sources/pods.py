@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from exporter.model import Pod
+from exporter.vendors import grants_of
+from exporter.vendors.dra import claim_uses
 
 TOMBSTONE_SECONDS = 60.0
 """How long the uid of a deleted pod is remembered: one period for which a PodResources answer is good."""
@@ -47,6 +49,8 @@ def slim(pod: object) -> Pod | None:
         config_hash=_text(annotations.get(_CONFIG_HASH)) if _CONFIG_MIRROR in annotations else "",
         ip=_text(status.get("podIP")),
         labels={name: text for name, text in _mapping(meta.get("labels")).items() if isinstance(text, str)},
+        grants=grants_of(meta, spec),
+        claim_uses=claim_uses(spec, status),
     )
 
 

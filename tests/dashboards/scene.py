@@ -35,7 +35,13 @@ def pages() -> Iterator[str]:
     """Yield every scrape's samples as OpenMetrics lines with times."""
     now = 0.0
     node = build(scenario.load(str(SCENARIO)), 1, 0.0, sleep=lambda _: None)
-    sources = Sources(driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes)
+    sources = Sources(
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        enforcers=node.enforcers,
+    )
     clock = Clock(lambda: now, lambda: BEGIN + now)
     collector = Collector("gpu-ams1-r04-n07", sources, clock=clock, tick=TICK, patience=30.0)
     scraped = 'instance="gpu-ams1-r04-n07:9945",job="slicewatch"'

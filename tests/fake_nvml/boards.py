@@ -104,10 +104,12 @@ def gpu_instances_of(gpu: Gpu, uses: Mapping[DeviceUuid, DeviceUse]) -> tuple[Fa
         members.sort(key=lambda item: item.compute_instance)
         row = rows.get(_whole_profile(members[0].profile))
         size = _memory_slices(row, full)
+        placed = members[0].placement
+        start = start if placed is None else placed.start
         made.append(
             FakeGpuInstance(
                 id=number,
-                profile_id=row.profile_id if row else 0,
+                profile_id=placed.profile_id if placed else row.profile_id if row else 0,
                 start=start,
                 size=size,
                 memory=memory_of(uses[members[0].uuid]),

@@ -119,6 +119,7 @@ def _gpu(gpu: Gpu, reading: DriverReading) -> FakeGpu:
         uuid=gpu.uuid,
         name=gpu.model,
         minor=NOT_SUPPORTED if gpu.minor is None else gpu.minor,
+        compute_mode=NOT_SUPPORTED if isinstance(gpu.exclusive_process, Missing) else 3 * gpu.exclusive_process,
         pci_bus_id=f"00000000:{gpu.index + 1:02X}:00.0",
         architecture=number,
         compute_capability=capability,

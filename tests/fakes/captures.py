@@ -7,6 +7,7 @@ follow. They live outside the repository; where they are absent the tests that n
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from exporter.model import Allocations, Missing, Pods, Reason
+from exporter.records import Claims
 from exporter.sources import podresources_pb2 as pb
 from exporter.sources.podresources import held, offered
 from exporter.sources.pods import slim
+from exporter.vendors import dra
 
-ROOT = Path(__file__).parents[2].parent / "shared" / "captures" / "k8s"
+ROOT = Path(os.environ.get("CAPTURES", Path(__file__).parents[2].parent / "shared" / "captures")) / "k8s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ def load(name: str) -> Capture:
         pods=Pods(
             items=tuple(pod for item in read["pods"]["items"] if (pod := slim(item)) is not None),
             node_labels=read["node-labels"],
+            claims=_claims(read) if "claims" in read else Missing(Reason.NOT_CONFIGURED),
         ),
         driver=read["driver"],
         expect=read["expect"],
@@ -71,6 +75,13 @@ def load(name: str) -> Capture:
         pods_json=read["pods"],
         claims=read.get("claims", {}),
         slices=read.get("slices", {}),
+    )
+
+
+def _claims(read: dict[str, Any]) -> Claims:
+    return Claims(
+        items=tuple(claim for item in read["claims"]["items"] if (claim := dra.claim(item)) is not None),
+        published=tuple(device for item in read["slices"]["items"] for device in dra.published(item)),
     )
 
 

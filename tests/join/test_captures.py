@@ -6,28 +6,13 @@ from typing import Any
 
 import pytest
 
-from exporter.model import Missing, Partition, Promised
+from exporter.model import Missing, Partition, Promised, Sharing
 from tests.fakes import captures
 from tests.join.worlds import evidence, from_capture, think
 
-MODES = {
-    "whole",
-    "mig-mixed",
-    "mig-single",
-    "time-slicing",
-    "mps",
-    "gke-time-sharing",
-    "numa-duplicates",
-    "terminal-pod",
-}
-"""The sharing modes that this version reads; hami, kai and dra are read later."""
-
 
 def cases() -> list[Any]:
-    found = [case for case in captures.cases() if case.id in MODES or case.id == "absent"]
-    if captures.names():
-        assert {case.id for case in found} == MODES
-    return found
+    return captures.cases()
 
 
 def promised(dimension: Promised | None, size: str) -> dict[str, Any] | None:
@@ -64,11 +49,29 @@ def test_every_partition_of_a_recorded_node_has_its_owner_and_its_promise(name: 
     instant = evidence(from_capture(node.driver), node.allocations, node.pods)
     result = think(instant, instant)
     found = sorted((answer(p) for p in result.snapshot.partitions), key=str)
-    ours = ("profile", "granularity")
+    ours = ("profile", "granularity", "underlying", "claim_uid", "joint", "memory_tolerance_bytes")
     wanted = [{k: v for k, v in p.items() if k not in ours} for p in node.expect["partitions"]]
+    assert len(found) == len(wanted)
     assert found == sorted(wanted, key=str)
     profiles = {p["device"]: p["profile"] for p in node.expect["partitions"] if "profile" in p}
     assert {p.key.device: p.promised_profile for p in result.snapshot.partitions if p.promised_profile} == profiles
+
+
+@pytest.mark.parametrize("name", cases())
+def test_what_a_claim_gave_is_one_promise_on_the_device_underneath(name: str) -> None:
+    node = captures.load(name)
+    instant = evidence(from_capture(node.driver), node.allocations, node.pods)
+    found = {
+        (p.key.device, p.key.pod, p.key.container): (p.mode, "" if p.grant is None else p.grant.claim, p.joint > 1)
+        for p in think(instant, instant).snapshot.partitions
+        if p.sharing is Sharing.DRA
+    }
+    wanted = {
+        (p["device"], p["pod"], p["container"]): (p["underlying"], p["claim_uid"], p.get("joint", False))
+        for p in node.expect["partitions"]
+        if p["sharing"] == "dra"
+    }
+    assert found == wanted
 
 
 @pytest.mark.parametrize("name", cases())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exporter.ids import parse
-from exporter.join import Evidence
 from exporter.model import Allocation, Allocations, Missing, Reason, Xid
+from exporter.partitions import Evidence
 from exporter.pipeline import Result
 from exporter.verdict import Cause, Guarantee, Outcome, Verdict
 from tests.join.worlds import (

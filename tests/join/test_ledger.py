@@ -9,9 +9,9 @@ import pytest
 
 from exporter.accounting import Holding, split_time
 from exporter.catalogue import PartitionKey
-from exporter.join import Evidence
 from exporter.ledger import NS, Account, Limits, advance
 from exporter.model import Allocations, Pods, Reason
+from exporter.partitions import Evidence
 from exporter.pipeline import State, step
 from exporter.verdict import Guarantee, Outcome
 from tests.join.worlds import POLICY, allocations, evidence, gpu, holds, pod, pods, reading, use, uuid

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from exporter.accounting import Holding, apportion, split_energy, split_time
 from exporter.ids import parse
-from exporter.join import Evidence, Memory, join
+from exporter.join import Memory, join
 from exporter.ledger import NS, Limits
 from exporter.model import Allocation, Allocations, Gpu, Missing, Pods, Reason
+from exporter.partitions import Evidence
 from exporter.pipeline import Result, State, step
 from exporter.verdict import Guarantee, Outcome
 from tests.join.worlds import (

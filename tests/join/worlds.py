@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from exporter.ids import parse
-from exporter.join import Evidence, Memory, join
+from exporter.join import Memory, join
 from exporter.ledger import Limits
 from exporter.model import (
     Allocation,
@@ -31,6 +31,7 @@ from exporter.model import (
     Reason,
     Snapshot,
 )
+from exporter.partitions import Evidence
 from exporter.pipeline import Result, State, step
 from exporter.policy import Policy
 

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from exporter.join import Evidence
 from exporter.model import (
     Consumer,
     Device,
@@ -31,6 +30,7 @@ from exporter.model import (
     Throttle,
     Xid,
 )
+from exporter.partitions import Evidence
 from tests.join.test_properties import evidences
 from tests.judge.made import GIB, GPU1, device, partition, snapshot
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from exporter.catalogue import PartitionKey
 from exporter.guarantees import JudgeMemory, judge
-from exporter.join import Evidence
 from exporter.ledger import NS, Account, Ledger, Limits, advance
 from exporter.model import Missing, Reading, Snapshot
+from exporter.partitions import Evidence
 from exporter.pipeline import State, step
 from exporter.policy import Policy
 from exporter.verdict import Cause, Guarantee, Outcome, Verdict, Verdicts, applying

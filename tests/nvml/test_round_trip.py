@@ -14,6 +14,7 @@ from exporter.model import (
     Inventory,
     MigInstance,
     Missing,
+    Placement,
     Process,
     ProcessKind,
     Profile,
@@ -42,15 +43,18 @@ def _profile(name: str, profile_id: int, slices: int, sms: int, mib: int) -> Pro
     return Profile(name=name, profile_id=profile_id, slices=slices, sm_count=sms, memory_bytes=mib * MIB)
 
 
-def _instance(number: int, index: int, gi: int, profile: str, sms: int, mib: int) -> MigInstance:
+def _instance(
+    number: int, index: int, gi: int, profile: str, size: tuple[int, int], placement: tuple[int, int]
+) -> MigInstance:
     return MigInstance(
         uuid=_mig(number),
         index=index,
         gpu_instance=gi,
         compute_instance=0,
         profile=profile,
-        sm_count=float(sms),
-        memory_bytes=float(mib * MIB),
+        sm_count=float(size[0]),
+        memory_bytes=float(size[1] * MIB),
+        placement=Placement(*placement),
     )
 
 
@@ -73,9 +77,9 @@ GPUS = (
             _profile("1g.20gb", 15, 1, 26, 20096),
         ),
         instances=(
-            _instance(1, 0, 2, "3g.40gb", 60, 40448),
-            _instance(2, 1, 3, "2g.20gb", 32, 20096),
-            _instance(3, 4, 9, "1g.10gb+me", 16, 9984),
+            _instance(1, 0, 2, "3g.40gb", (60, 40448), (9, 4)),
+            _instance(2, 1, 3, "2g.20gb", (32, 20096), (14, 0)),
+            _instance(3, 4, 9, "1g.10gb+me", (16, 9984), (20, 2)),
         ),
     ),
     Gpu(
@@ -98,7 +102,7 @@ GPUS = (
         mig_current=True,
         mig_pending=False,
         profiles=(_profile("1g.5gb", 19, 1, 14, 4864), _profile("7g.40gb", 0, 7, 98, 40192)),
-        instances=(_instance(7, 6, 13, "1g.5gb", 14, 4864),),
+        instances=(_instance(7, 6, 13, "1g.5gb", (14, 4864), (19, 6)),),
     ),
 )
 

@@ -40,7 +40,13 @@ def recorded(name: str, path: Path, hook: Plain | Disguise, until: int = UNTIL) 
     """Record a scenario; return its last tick, and what was heard."""
     hands = Hands()
     node = build(scenario.load(name), 1, 0.0, sleep=lambda _: None)
-    sources = Sources(driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes)
+    sources = Sources(
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        enforcers=node.enforcers,
+    )
     heard: list[Hearing] = []
     clock = Clock(hands.monotonic, hands.wall)
     collector = Collector("node-1", sources, clock=clock, patience=30.0, heard=heard.append)

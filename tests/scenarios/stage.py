@@ -33,7 +33,11 @@ class Stage:
         self.hands = Hands()
         self.node: SimSources = build(scenario.load(name), seed, 0.0, sleep=lambda _: None)
         sources = Sources(
-            driver=self.node.driver, kubelet=self.node.kubelet, pods=self.node.pods, processes=self.node.processes
+            driver=self.node.driver,
+            kubelet=self.node.kubelet,
+            pods=self.node.pods,
+            processes=self.node.processes,
+            enforcers=self.node.enforcers,
         )
         # Patience only bounds the wait for a worker thread that answers in microseconds.
         self.collector = Collector("node-1", sources, clock=Clock(self.hands.monotonic, self.hands.wall), patience=30.0)

@@ -6,7 +6,7 @@ with its instance and may come back as another one (nvml.h on nvmlDeviceGetMigDe
 
 from __future__ import annotations
 
-from exporter.model import DeviceUuid, MigInstance, Missing, Reading, Reason
+from exporter.model import DeviceUuid, MigInstance, Missing, Placement, Reading, Reason
 from exporter.sources.nvml.calls import Calls, Spot, address
 from exporter.sources.nvml.profiles import MIB
 
@@ -47,10 +47,10 @@ def _slot(calls: Calls, parent: Spot, index: int) -> Member | Missing:
     uuid = calls.attempt(parent.gpu, calls.lib.nvmlDeviceGetUUID, handle)
     if isinstance(uuid, Missing):
         return uuid
-    return _member(calls, Spot(parent.gpu, DeviceUuid(uuid), handle), index)
+    return _member(calls, parent, Spot(parent.gpu, DeviceUuid(uuid), handle), index)
 
 
-def _member(calls: Calls, spot: Spot, index: int) -> Member | Missing:
+def _member(calls: Calls, parent: Spot, spot: Spot, index: int) -> Member | Missing:
     lib = calls.lib
     gpu_instance = calls.attempt(spot.gpu, lib.nvmlDeviceGetGpuInstanceId, spot.handle)
     compute_instance = calls.attempt(spot.gpu, lib.nvmlDeviceGetComputeInstanceId, spot.handle)
@@ -73,7 +73,17 @@ def _member(calls: Calls, spot: Spot, index: int) -> Member | Missing:
         profile="" if isinstance(name, Missing) else profile_of_name(name),
         sm_count=sms,
         memory_bytes=size,
+        placement=_placement(calls, parent, gpu_instance),
     )
+
+
+def _placement(calls: Calls, parent: Spot, gpu_instance: int) -> Placement | None:
+    """Where a GPU instance lies; the driver tells it to root alone (nvml.h on nvmlDeviceGetGpuInstanceById)."""
+    handle = calls.attempt(parent.gpu, calls.lib.nvmlDeviceGetGpuInstanceById, parent.handle, gpu_instance)
+    if isinstance(handle, Missing):
+        return None
+    found = calls.attempt(parent.gpu, calls.lib.nvmlGpuInstanceGetInfo, handle)
+    return None if isinstance(found, Missing) else Placement(found.profileId, found.placement.start)
 
 
 def profile_of_name(name: str) -> str:

@@ -170,7 +170,15 @@ class Boards:
         if spot.gpu in self._calls.lost and before is not None:
             return before
         found: tuple[MigInstance, ...] = tuple(instance for _, instance in members)
-        gpu = replace(gpu, index=index, mig_current=mode[0], mig_pending=mode[1], instances=found, lost=False)
+        gpu = replace(
+            gpu,
+            index=index,
+            mig_current=mode[0],
+            mig_pending=mode[1],
+            instances=found,
+            lost=False,
+            exclusive_process=_exclusive_process(self._calls, spot),
+        )
         return Board(gpu, spot, members)
 
 
@@ -199,6 +207,12 @@ def _mig_mode(calls: Calls, spot: Spot) -> tuple[bool | Missing, bool | Missing]
         return (mode, mode) if mode == UNSUPPORTED else None
     enabled = calls.lib.NVML_DEVICE_MIG_ENABLE
     return mode[0] == enabled, mode[1] == enabled
+
+
+def _exclusive_process(calls: Calls, spot: Spot) -> bool | Missing:
+    """Whether the compute mode lets one process alone have a context; the device plugin sets it for MPS."""
+    mode = calls.ask(spot, calls.lib.nvmlDeviceGetComputeMode)
+    return mode if isinstance(mode, Missing) else bool(mode == calls.lib.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS)
 
 
 def _described(board: Board) -> bool:

@@ -1,0 +1,163 @@
+"""What enforcers say of themselves: HAMi's regions, MPS's control daemons, a DRA driver's checkpoint; each asked off the tick.
+
+Each is a source like the others, with a deadline, an age and a health of its own. One that no partition of the node needs is
+not asked and has no health to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from exporter.ids import ClaimId, GpuId, MigId
+from exporter.metrics import SourceHealth
+from exporter.model import Allocations, DriverReading, Missing, Pods, Reason
+from exporter.records import DaemonKey, HookKey, Limit, Prepared, Sharing
+from exporter.sources.base import DaemonSource, HookSource, PreparedSource
+from exporter.watched import Terms, Watched
+
+T = TypeVar("T")
+
+_HOOKS = Terms(period=5.0, deadline=3.0, good_for=30.0)
+_DAEMONS = Terms(period=30.0, deadline=3.0, good_for=120.0)
+_PREPARED = Terms(period=5.0, deadline=3.0, good_for=30.0)
+
+_MOST_KEYS = 1024
+"""Regions read at a time. Pods that hold partitions have fewer; the records on a pod are a tenant's text."""
+
+_MPS_LABELS = ("sharing-strategy", "gke-gpu-sharing-strategy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforcers:
+    """Who can be asked what is set; None is switched off."""
+
+    hooks: HookSource | None = None
+    daemons: DaemonSource | None = None
+    prepared: PreparedSource | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What they said at one instant."""
+
+    hooks: Mapping[HookKey, Limit | Missing]
+    daemons: Mapping[DaemonKey, Limit | Missing]
+    prepared: tuple[Prepared, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When they are asked: monotonic and Unix seconds, and for how long a tick waits for each."""
+
+    now: float
+    wall: float
+    patience: float
+
+
+class Watch(Protocol):
+    """Puts a read under watch."""
+
+    def __call__(self, name: str, read: Callable[[float], T], terms: Terms) -> Watched[T]:
+        """Return it with its worker."""
+
+
+class _Asked(Generic[T]):
+    """One of them: asked when it is needed, and only then it has a health."""
+
+    def __init__(self, source: Watched[T] | None, close: Callable[[], None] | None) -> None:
+        self._source, self._close = source, close
+        self._needed = False
+
+    def answer(self, when: Moment, *, needed: bool) -> T | Missing:
+        self._needed = needed and self._source is not None
+        if self._source is None or not needed:
+            return Missing(Reason.NOT_CONFIGURED)
+        self._source.ask(when.now)
+        self._source.collect(when.patience, when.wall)
+        return self._source.answer(when.now)
+
+    def health(self, now: float) -> tuple[SourceHealth, ...]:
+        return (self._source.health(now),) if self._source is not None and self._needed else ()
+
+    def close(self, patience: float) -> None:
+        if self._source is not None and self._close is not None:
+            self._source.close(self._close, patience)
+
+
+class ReadBack:
+    """Asks them. Every method is called by the collecting thread."""
+
+    def __init__(self, enforcers: Enforcers, watch: Watch) -> None:
+        self._hooked: tuple[HookKey, ...] = ()
+        self._gpus: tuple[int, ...] = ()
+        hooks, daemons, prepared = enforcers.hooks, enforcers.daemons, enforcers.prepared
+        self._hooks = _Asked(
+            None if hooks is None else watch("hami", lambda now: hooks.read(self._hooked, now), _HOOKS),
+            None if hooks is None else hooks.close,
+        )
+        self._daemons = _Asked(
+            None if daemons is None else watch("mps", lambda now: daemons.read(self._gpus, now), _DAEMONS),
+            None if daemons is None else daemons.close,
+        )
+        self._prepared = _Asked(
+            None if prepared is None else watch("dra", prepared.read, _PREPARED),
+            None if prepared is None else prepared.close,
+        )
+
+    def hear(
+        self,
+        when: Moment,
+        driver: DriverReading | Missing,
+        allocations: Allocations | Missing,
+        pods: Pods | Missing,
+        holders: Collection[tuple[str, str]],
+    ) -> Told:
+        """Ask whom the node's partitions need, by what driver, kubelet and API server say now."""
+        self._hooked = _hooked(pods, holders)
+        self._gpus = () if isinstance(driver, Missing) else tuple(gpu.index for gpu in driver.inventory.gpus)
+        hooks = self._hooks.answer(when, needed=bool(self._hooked))
+        daemons = self._daemons.answer(when, needed=_by_mps(pods))
+        prepared = self._prepared.answer(when, needed=_by_claim(allocations))
+        silent = hooks if isinstance(hooks, Missing) else Missing(Reason.NOT_YET)
+        read: Mapping[HookKey, Limit | Missing] = {} if isinstance(hooks, Missing) else hooks
+        return Told(
+            hooks={key: read.get(key, silent) for key in self._hooked},
+            daemons={} if isinstance(daemons, Missing) else daemons,
+            prepared=() if isinstance(prepared, Missing) else prepared,
+        )
+
+    def health(self, now: float) -> tuple[SourceHealth, ...]:
+        """Return the health of those that were needed last."""
+        return (*self._hooks.health(now), *self._daemons.health(now), *self._prepared.health(now))
+
+    def close(self, patience: float) -> None:
+        """Close every one on its own thread."""
+        self._hooks.close(patience)
+        self._daemons.close(patience)
+        self._prepared.close(patience)
+
+
+def _hooked(pods: Pods | Missing, holders: Collection[tuple[str, str]]) -> tuple[HookKey, ...]:
+    """Containers whose pods hold partitions and whose records say that a hook limits them."""
+    if isinstance(pods, Missing):
+        return ()
+    keys = (
+        (pod.uid, grant.container, grant.device.uuid)
+        for pod in pods.items
+        if (pod.namespace, pod.name) in holders and not pod.terminal
+        for grant in pod.grants
+        if grant.sharing is Sharing.HAMI and isinstance(grant.device, GpuId | MigId)
+    )
+    return tuple(key for key, _ in zip(dict.fromkeys(keys), range(_MOST_KEYS), strict=False))
+
+
+def _by_mps(pods: Pods | Missing) -> bool:
+    if isinstance(pods, Missing) or isinstance(pods.node_labels, Missing):
+        return False
+    return any(value == "mps" and key.endswith(_MPS_LABELS) for key, value in pods.node_labels.items())
+
+
+def _by_claim(allocations: Allocations | Missing) -> bool:
+    return not isinstance(allocations, Missing) and any(isinstance(each.device, ClaimId) for each in allocations.items)

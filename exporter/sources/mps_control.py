@@ -1,0 +1,99 @@
+"""The limits that MPS control daemons have set, asked with `nvidia-cuda-mps-control` (source `mps`).
+
+NVIDIA's device plugin runs one daemon a resource and sets its defaults by the GPU's index: an active thread percentage and,
+for each GPU, a pinned memory limit. Both are asked for with `get_…` commands alone, which change nothing. The answers are
+texts for people: `25.0`, `3072M`, `3G`. Whether gibibytes are rounded is not said anywhere, so such an answer is no reading
+of a limit, and neither is silence.
+
+Sources: NVIDIA/k8s-device-plugin cmd/mps-control-daemon/mps/daemon.go (EchoPipeToControl, the limits), root.go (the
+directories); NVIDIA's MPS documentation, nvidia-cuda-mps-control.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from exporter.errors import SourceError
+from exporter.model import Missing, Reason
+from exporter.records import DaemonKey, Limit
+
+BINARY = "nvidia-cuda-mps-control"
+_MIB = 1024 * 1024
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*", re.ASCII)
+_MEBIBYTES = re.compile(r"([0-9]{1,9})M\s*", re.ASCII)
+_MOST_ENTRIES = 64
+
+
+class MpsDaemons:
+    """The daemons under `root`, `<root>/<resource>/pipe`. Satisfies `base.DaemonSource`; `deadline` is for all of them."""
+
+    def __init__(self, root: str, binary: str = BINARY, deadline: float = 2.5) -> None:
+        self._root, self._binary, self._deadline = Path(root), binary, deadline
+
+    def read(self, gpus: Collection[int], now: float) -> Mapping[DaemonKey, Limit | Missing]:
+        """Ask every daemon for its limits on these GPUs. Raises SourceError when they cannot be asked at all."""
+        del now
+        until = time.monotonic() + self._deadline
+        found: dict[DaemonKey, Limit | Missing] = {}
+        for resource in self._resources():
+            pipe = self._root / resource / "pipe"
+            threads = self._ask(pipe, "get_default_active_thread_percentage", until)
+            for index in sorted(gpus):
+                memory = self._ask(pipe, f"get_default_device_pinned_mem_limit {index:d}", until)
+                found[(resource, str(index))] = limit(threads, memory)
+        return found
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _resources(self) -> Iterator[str]:
+        """Resources with a daemon. Their names have a slash, `nvidia.com/gpu.shared`, and so a directory more."""
+        try:
+            vendors = [each for each in os.scandir(self._root) if each.is_dir(follow_symlinks=False)][:_MOST_ENTRIES]
+            for vendor in vendors:
+                names = [each for each in os.scandir(vendor.path) if each.is_dir(follow_symlinks=False)]
+                for name in names[:_MOST_ENTRIES]:
+                    if (Path(name.path) / "pipe").is_dir():
+                        yield f"{vendor.name}/{name.name}"
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            reason = Reason.PERMISSION if isinstance(error, PermissionError) else Reason.ERROR
+            raise SourceError(f"{self._root}: {error.strerror or error}", reason) from error
+
+    def _ask(self, pipe: Path, command: str, until: float) -> str:
+        """Return what a daemon answers, empty when it refuses. Raises SourceError when it does not answer in time."""
+        environment = {"CUDA_MPS_PIPE_DIRECTORY": str(pipe), "PATH": os.environ.get("PATH", os.defpath)}
+        try:
+            answer = subprocess.run(  # noqa: S603  # a fixed program and fixed words, no shell
+                [self._binary],
+                input=command.encode() + b"\n",
+                capture_output=True,
+                env=environment,
+                timeout=max(0.05, until - time.monotonic()),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SourceError(f"MPS control daemon at {pipe}: no answer in time", Reason.TIMEOUT) from error
+        except OSError as error:
+            hint = "is it in this container? (NVIDIA_DRIVER_CAPABILITIES=utility,compute)"
+            raise SourceError(f"{self._binary}: {error.strerror or error}; {hint}", Reason.NOT_CONFIGURED) from error
+        return answer.stdout[:256].decode("utf-8", "replace").strip() if answer.returncode == 0 else ""
+
+
+def limit(threads: str, memory: str) -> Limit | Missing:
+    """What two answers say. A percentage of 100 is no limit; a memory limit that is not told in mebibytes is unread."""
+    percent, size = _PERCENT.fullmatch(threads), _MEBIBYTES.fullmatch(memory)
+    if percent is None or float(percent[1]) > 100:  # noqa: PLR2004  # per cent
+        return Missing(Reason.UNSUPPORTED)
+    share = float(percent[1]) / 100
+    return Limit(
+        compute=None if share >= 1 else share,
+        memory_bytes=None if size is None else float(int(size[1]) * _MIB),
+        memory_read=size is not None,
+    )
