@@ -44,11 +44,15 @@ class Checkpoint:
         except OSError as error:
             reason = Reason.PERMISSION if isinstance(error, PermissionError) else Reason.ERROR
             raise SourceError(f"{self._path}: {error.strerror or error}", reason) from error
-        with os.fdopen(file, "rb") as opened:
-            facts = os.fstat(opened.fileno())
+        try:
+            facts = os.fstat(file)
             if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MOST_BYTES:
                 raise SourceError(f"{self._path}: no file of a checkpoint's size")
-            written = opened.read(_MOST_BYTES)
+            written = os.pread(file, _MOST_BYTES, 0)
+        except OSError as error:
+            raise SourceError(f"{self._path}: {error.strerror or error}") from error
+        finally:
+            os.close(file)
         try:
             tree = json.loads(written)
         except (ValueError, RecursionError) as error:
