@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test check lint types contracts generated unit format gen golden bench truth clean
+.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench truth up clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ $(STAMP): pyproject.toml constraints.txt
 packages: ## install Debian's packages that the tests need (only as root; else says what is missing)
 	@tools/packages.sh
 
+page: $(STAMP) ## build the page that draws dashboards (node modules go to build/, half a gigabyte)
+	@$(BIN)/python -m dashboards.render.site
+
 setup: packages ## build the virtual environment
 	@$(MAKE) --no-print-directory $(STAMP)
 
@@ -29,7 +32,7 @@ demo: ## a simulated node: a breach is seen and explained in this terminal; no G
 	@$(MAKE) --no-print-directory $(STAMP)
 	@$(BIN)/slicewatch demo $(DEMO_FLAGS)
 
-test: setup check unit ## everything that CI runs: lint, types, contracts, generated files, all tests
+test: setup page check unit ## everything that CI runs: lint, types, contracts, generated files, all tests
 
 check: lint types contracts generated ## everything that needs no test run
 
@@ -56,6 +59,9 @@ unit: $(STAMP) ## all tests
 golden: $(STAMP) ## rewrite the golden pages and screens; then read the diff
 	GOLDEN=write $(BIN)/pytest tests/scenarios tests/why -q
 
+pictures: setup page ## draw the pictures of the documents anew; then look at them
+	$(BIN)/python -m tools.pictures
+
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -63,6 +69,9 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure: tick, page, scrape, memory, beside nvitop-exporter on the same fake driver
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m bench $(BENCH_FLAGS)
+
+up: $(STAMP) ## exporter, Prometheus and Alertmanager on loopback, to be looked at; Ctrl-C ends them
+	$(BIN)/python -m tools.up $(UP_FLAGS)
 
 truth: $(STAMP) ## measure the judge against simulated truth
 	$(BIN)/python -m bench.truth $(TRUTH_FLAGS)

@@ -187,7 +187,6 @@ def _worst() -> house.Table:
         "slo": "SLO",
         "class": "Class",
         "Value": "Bad of wanted minutes",
-        "sharing": "Sharing",
         "node": "Node",
     }
     found = house.rows(

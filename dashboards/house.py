@@ -20,6 +20,32 @@ TAG = "slicewatch"
 CARRIED = "${__url_time_range}&${datasource:queryparam}&${cluster:queryparam}"
 """What a drill-down link carries on: the time, the data source, the cluster."""
 
+WIDTHS = {
+    "Bad of wanted minutes": 190,
+    "Class": 110,
+    "Container": 120,
+    "Delivered": 90,
+    "Device": 345,
+    "Entitled": 80,
+    "GPU": 345,
+    "Guarantee": 125,
+    "Kept by": 110,
+    "Memory": 85,
+    "Memory used": 110,
+    "Namespace": 120,
+    "Neighbour": 290,
+    "Node": 165,
+    "Pod": 285,
+    "Promised": 105,
+    "Read from": 150,
+    "SLO": 125,
+    "Severity": 110,
+    "Sharing": 115,
+    "Their namespace": 165,
+    "Used": 75,
+}
+"""Pixels of a column, by heading, so that no name is cut off on a page of 1600; the others share the rest."""
+
 Stat = stat.Panel
 Table = table.Panel
 Curve = lines.Panel
@@ -70,16 +96,14 @@ def curve(
     width: int = 12,
     height: int = 8,
     most: float | None = None,
+    least: float | None = 0,
 ) -> lines.Panel:
     """Lines over time; fixed colours by name."""
-    found = _panel(lines.Panel(), title, said, unit, width, height).min(0).line_width(1)
+    found = _panel(lines.Panel(), title, said, unit, width, height).line_width(1)
+    if least is not None:
+        found = found.min(least)
     found = found.show_points(look.VisibilityMode.NEVER).fill_opacity(70 if stacked else 5)
-    found = found.legend(
-        common.VizLegendOptions()
-        .display_mode(look.LegendDisplayMode.LIST)
-        .placement(look.LegendPlacement.BOTTOM)
-        .show_legend(True)
-    )
+    found = found.legend(_legend())
     found = found.tooltip(
         common.VizTooltipOptions().mode(look.TooltipDisplayMode.MULTI).sort(look.SortOrder.DESCENDING)
     )
@@ -94,6 +118,11 @@ def curve(
     return coloured(found, colours or {})
 
 
+def _legend() -> common.VizLegendOptions:
+    listed = common.VizLegendOptions().display_mode(look.LegendDisplayMode.LIST)
+    return listed.placement(look.LegendPlacement.BOTTOM).show_legend(True)
+
+
 def coloured(found: Any_, colours: Mapping[str, str]) -> Any_:
     """Give series of these names their colours."""
     for name, colour in colours.items():
@@ -102,11 +131,17 @@ def coloured(found: Any_, colours: Mapping[str, str]) -> Any_:
 
 
 def dashed(found: lines.Panel, ending: str) -> lines.Panel:
-    """Draw what was promised as a dashed line: series whose name ends so."""
+    """Draw what was promised as a dashed line: series whose name ends so. The legend has room for the others only."""
     style = {"fill": "dash", "dash": [8, 6]}
+    unlisted = {"legend": True, "tooltip": False, "viz": False}
     return found.override_by_regexp(
         f"/{ending}$/",
-        [_value("custom.lineStyle", style), _value("custom.fillOpacity", 0), _value("custom.lineWidth", 2)],
+        [
+            _value("custom.lineStyle", style),
+            _value("custom.fillOpacity", 0),
+            _value("custom.lineWidth", 2),
+            _value("custom.hideFrom", unlisted),
+        ],
     )
 
 
@@ -124,6 +159,7 @@ def outcomes(
     ]
     found = _panel(statetimeline.Panel(), title, said, "none", width, height).mappings(words)
     found = found.row_height(0.8).line_width(0).fill_opacity(85).show_value(look.VisibilityMode.NEVER)
+    found = found.legend(_legend())
     return found.merge_values(True).with_target(query(expr, legend))
 
 
@@ -158,7 +194,12 @@ def rows(
     found = found.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     found = found.with_transformation(model.DataTransformerConfig(id_val="organize", options=shown))
     for heading, unit in (units or {}).items():
-        found = found.override_by_name(heading, [_value("unit", unit), _value("custom.align", "right")])
+        found = found.override_by_name(
+            heading, [_value("unit", unit), _value("custom.align", "right"), _value("custom.filterable", False)]
+        )
+    for heading in columns.values():
+        if heading in WIDTHS:
+            found = found.override_by_name(heading, [_value("custom.width", WIDTHS[heading])])
     for heading, url in (links or {}).items():
         link = {"title": "Look closer", "url": url}
         found = found.override_by_name(heading, [_value("links", [link])])

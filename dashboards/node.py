@@ -111,10 +111,10 @@ def _partitions() -> house.Table:
         "pod": "Pod",
         "sharing": "Sharing",
         "Value #A": "Promised",
-        "Value #B": "Entitled now",
+        "Value #B": "Entitled",
         "Value #C": "Delivered",
         "Value #D": "Used",
-        "Value #E": "Memory promised",
+        "Value #E": "Memory",
         "Value #F": "Memory used",
         "node": "Node",
         "device": "Device",
@@ -124,17 +124,17 @@ def _partitions() -> house.Table:
         house.query(on_nodes(_of(metric), take=("node", "sharing")), ref=ref, rows=True)
         for metric, ref in zip(metrics, "ABCDEF", strict=True)
     ]
-    ratios = dict.fromkeys(("Promised", "Entitled now", "Delivered", "Used"), "percentunit")
+    ratios = dict.fromkeys(("Promised", "Entitled", "Delivered", "Used"), "percentunit")
     return house.rows(
         "Partitions of these GPUs",
-        "Shares are of the whole GPU. Delivered counts up to the promise; what is used above it is borrowed. An empty field is not "
-        "known, or not promised.",
+        "Shares are of the whole GPU; memory is the promised one. Entitled is what its demand allows it now, delivered what it gets, "
+        "used what its processes do. An empty field is not known, or not promised.",
         fields,
         *targets,
-        units=ratios | {"Memory promised": "bytes", "Memory used": "bytes"},
+        units=ratios | {"Memory": "bytes", "Memory used": "bytes"},
         links={"Pod": surroundings.TENANT},
         sort="Promised",
-        height=8,
+        height=12,
     )
 
 
@@ -230,7 +230,7 @@ def _device() -> list[house.Curve]:
             "Held down, by reason",
             "The part of the time in which clocks are held down. `sw_power_cap` is power, `hw_thermal` and `sw_thermal` are heat.",
             "percentunit",
-            house.query(slowed, f"{NUMBERED} {{{{reason}}}}"),
+            house.query(above(slowed, 0), f"{NUMBERED} {{{{reason}}}}"),
         ),
         house.dashed(
             house.curve(

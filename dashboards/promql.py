@@ -61,6 +61,16 @@ def increase(selected: Expr, window: str = "$__range") -> Expr:
     return Expr(f"increase({selected}[{window}])", selected.labels, selected.metrics)
 
 
+def lately(selected: Expr, window: str) -> Expr:
+    """The newest sample of a window: for records that are written more rarely than a query looks back (5 minutes)."""
+    return Expr(f"last_over_time({selected}[{window}])", selected.labels, selected.metrics)
+
+
+def before(selected: Expr, offset: str) -> Expr:
+    """The same series, some time ago."""
+    return Expr(f"{selected} offset {offset}", selected.labels, selected.metrics)
+
+
 def by(how: str, found: Expr, *labels: str) -> Expr:
     """Aggregate (`sum`, `max`, `count`, …) by labels. Raises ValueError for a label that is not there."""
     missing = sorted(set(labels) - found.labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from dashboards import house, surroundings
-from dashboards.promql import by, combined, increase, most, or_zero, rate, series
+from dashboards.promql import Expr, Family, by, combined, increase, lately, most, or_zero, rate, series
 from dashboards.vocabulary import (
     ALERTS,
     BAD_HOUR,
@@ -56,7 +56,7 @@ def dashboard() -> Dashboard:
 
 
 def _now() -> list[house.Stat]:
-    bad, valid = (by("sum", series(metric, CLUSTER, SLO, NAMESPACE)) for metric in (BAD_HOUR, VALID_HOUR))
+    bad, valid = (by("sum", _hourly(metric)) for metric in (BAD_HOUR, VALID_HOUR))
     told = by("sum", rate(mine(GUARANTEE_SECONDS, 'guarantee="$guarantee"', 'outcome!="blind"')))
     whole = by("sum", rate(mine(GUARANTEE_SECONDS, 'guarantee="$guarantee"')))
     burning = by("count", by("max", series(BURNING, *HERE, SLO), *P))
@@ -95,6 +95,11 @@ def _now() -> list[house.Stat]:
     ]
 
 
+def _hourly(metric: Family) -> Expr:
+    """A record that is written once an hour."""
+    return lately(series(metric, CLUSTER, SLO, NAMESPACE), "65m")
+
+
 def _alerts() -> house.Table:
     firing = series(ALERTS, 'alertname=~"GPU.*"', 'alertname!="GPUSLOWatchdog"', 'alertstate="firing"', SLO)
     columns = {
@@ -113,19 +118,20 @@ def _alerts() -> house.Table:
         house.query(shown, rows=True),
         links={"Pod": surroundings.TENANT, "Node": surroundings.NODE},
         sort="Severity",
-        height=6,
+        height=8,
     )
 
 
 def _burns() -> list[house.Curve]:
     left = by("min", series(BUDGET_LEFT, CLUSTER, SLO, NAMESPACE), "namespace")
     lost = by("sum", increase(mine(LOST_SECONDS, 'guarantee="$guarantee"'), "$__interval"), "cause")
-    bad, valid = (by("sum", series(metric, CLUSTER, SLO, NAMESPACE), "namespace") for metric in (BAD_HOUR, VALID_HOUR))
+    bad, valid = (by("sum", _hourly(metric), "namespace") for metric in (BAD_HOUR, VALID_HOUR))
     found = house.curve(
         "Budget left, by namespace",
         "Of thirty days; it falls as it burns and comes back as bad minutes leave the window. At 0 it is spent.",
         "percentunit",
         house.query(left, "{{namespace}}"),
+        least=None,
     )
     return [
         found,

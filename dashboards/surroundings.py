@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards import house
-from dashboards.promql import by, combined, series, wrapped
+from dashboards.promql import before, by, combined, series, wrapped
 from dashboards.vocabulary import ALERTS, CLUSTER
 from exporter.catalogue import DEVICE_INFO, PARTITION_INFO
 
@@ -32,9 +32,10 @@ def place() -> tuple[Any, ...]:
 
 
 def alerts() -> Any:
-    """Marks where an alert of an objective fired."""
+    """Marks where an alert of an objective began: what lasts would be a stretch, and a few of them hide what they lie on."""
     firing = series(ALERTS, 'alertname=~"GPU.*"', 'alertname!="GPUSLOWatchdog"', 'alertstate="firing"')
-    shown = by("max", firing, "alertname", "severity", "slo", "namespace", "pod", "gpu")
+    labels = ("alertname", "severity", "slo", "namespace", "pod", "gpu")
+    shown = combined(by("max", firing, *labels), "unless", by("max", before(firing, "1m"), *labels), on=labels)
     return house.annotation(
         "Alerts", shown, "red", "{{alertname}}", "{{severity}} {{slo}} {{namespace}}/{{pod}} {{gpu}}"
     )
@@ -43,16 +44,13 @@ def alerts() -> Any:
 def reshaped() -> Any:
     """Marks where MIG instances were made on a GPU that was seen a minute before."""
     now = series(DEVICE_INFO, CLUSTER, 'kind="mig"')
-    before = type(now)(f"{now} offset 1m", now.labels, now.metrics)
     made = combined(
         by("count", now, "cluster", "gpu", "device", "profile", "node"),
         "unless",
-        by("count", before, "cluster", "gpu", "device"),
+        by("count", before(now, "1m"), "cluster", "gpu", "device"),
         on=("cluster", "gpu", "device"),
     )
-    known = by(
-        "count", type(now)(f"{series(DEVICE_INFO, CLUSTER)} offset 1m", now.labels, now.metrics), "cluster", "gpu"
-    )
+    known = by("count", before(series(DEVICE_INFO, CLUSTER), "1m"), "cluster", "gpu")
     shown = combined(wrapped(made), "and", known, on=("cluster", "gpu"))
     return house.annotation(
         "MIG reconfigurations", shown, "orange", "MIG instance made", "{{profile}} on {{gpu}}, node {{node}}"

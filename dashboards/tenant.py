@@ -120,7 +120,6 @@ def _promises() -> house.Table:
         house.query(on_nodes(by("max", mine(PROMISED_MEMORY), *P)), ref="C", rows=True),
         units={"Compute": "percentunit", "Memory": "bytes"},
         links={"Node": surroundings.NODE},
-        width=14,
         height=7,
     )
 
@@ -128,8 +127,9 @@ def _promises() -> house.Table:
 def _takers() -> house.Table:
     taken = by("sum", increase(mine(LOST_TO_NEIGHBOUR)), "namespace", "pod", "neighbour_namespace", "neighbour_pod")
     columns = {
+        "namespace": "Namespace",
         "pod": "Pod",
-        "neighbour_namespace": "Neighbour's namespace",
+        "neighbour_namespace": "Their namespace",
         "neighbour_pod": "Neighbour",
         "Value": "Took",
     }
@@ -140,8 +140,7 @@ def _takers() -> house.Table:
         house.query(most(15, taken), rows=True),
         units={"Took": "s"},
         sort="Took",
-        width=10,
-        height=7,
+        height=5,
     )
 
 

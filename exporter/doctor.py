@@ -45,7 +45,11 @@ _MODES = {
     Sharing.EXCLUSIVE: "all five guarantees",
     Sharing.MIG: "all five guarantees; compute where GPM shows activity inside instances (Hopper and newer)",
     Sharing.TIME_SLICING: "all but memory, which is not promised; what a tenant wanted is inferred unless it declares it",
-    Sharing.MPS: "availability, memory, isolation; the daemon's limits and shares of SM time are not seen",
+    Sharing.MPS: "availability, memory, isolation; the daemon's limits where it can be asked; shares of SM time are not seen",
+    Sharing.HAMI: "all five guarantees, as of time slices; conformance where the hook's region can be read",
+    Sharing.KAI: "all five guarantees, as of time slices; nobody enforces the fraction",
+    Sharing.DRA: "what the claim's device lets be judged: whole GPU, MIG, time slices or MPS",
+    Sharing.XCP: "availability, conformance, compute, isolation; memory where it is the partition's own",
 }
 
 

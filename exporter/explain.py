@@ -126,5 +126,6 @@ MODES = {
     Sharing.HAMI: "HAMi",
     Sharing.KAI: "KAI",
     Sharing.DRA: "DRA",
+    Sharing.XCP: "XCP",
 }
 """Sharing modes as people say them."""

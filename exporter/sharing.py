@@ -20,7 +20,7 @@ _GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 
 
 def sharing_of(lease: Lease, labels: Mapping[str, str], device: Device | None) -> Sharing:
-    """Return the sharing mode of a lease (docs/modes.md says what each lets us judge)."""
+    """Return the sharing mode of a lease (docs/sharing.md says what each lets us judge)."""
     if lease.grant is not None:
         return lease.grant.sharing
     if lease.shared:

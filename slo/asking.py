@@ -14,7 +14,7 @@ from slo.samples import History
 from slo.spec import SLICE, PartitionSLO
 from toolkit.errors import ConfigError
 from toolkit.flags import FlagParser
-from toolkit.site import site
+from toolkit.site import Access, site
 from toolkit.values import duration_within
 from toolkit.yamltree import quoted
 
@@ -55,7 +55,11 @@ def connect_to(flags: argparse.Namespace) -> History:
         raise ConfigError(
             "--prometheus is missing: expected the address of what scrapes the exporters, or --history with a folder"
         )
-    return connect(site(flags.prometheus, flags.ca_file, flags.credentials), deadline=DEADLINE, tenant=flags.tenant)
+    return connect(
+        site(flags.prometheus, Access(ca_file=flags.ca_file, credentials_file=flags.credentials)),
+        deadline=DEADLINE,
+        tenant=flags.tenant,
+    )
 
 
 def specs_of(flags: argparse.Namespace) -> tuple[PartitionSLO, ...]:

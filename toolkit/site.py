@@ -21,8 +21,22 @@ class Site:
     tls: ssl.SSLContext | None = None
 
 
-def site(text: str, ca_file: Path | None = None, credentials_file: Path | None = None) -> Site:
-    """Parse a URL as the user wrote it. `credentials_file` holds one line `user:password`. Raises ConfigError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a site is asked: whom to trust, who asks (one line user:password), and the client's own certificate, in PEM."""
+
+    ca_file: Path | None = None
+    credentials_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+ANYBODY = Access()
+"""No name, no certificate; the system's authorities are trusted."""
+
+
+def site(text: str, access: Access = ANYBODY) -> Site:
+    """Parse a URL as the user wrote it. Raises ConfigError."""
     try:
         parts = urlsplit(text)
         port = f":{parts.port}" if parts.port else ""
@@ -32,11 +46,11 @@ def site(text: str, ca_file: Path | None = None, credentials_file: Path | None =
         raise ConfigError(f"{quoted(_hidden(text))}: expected a URL such as http://HOST:PORT")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
-    if credentials_file is not None:
-        user = _credentials(credentials_file)
+    if access.credentials_file is not None:
+        user = _credentials(access.credentials_file)
     header = f"Basic {base64.b64encode(user.encode()).decode()}" if user else None
     url = urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
-    return Site(url, header, _trust(ca_file) if parts.scheme == "https" else None)
+    return Site(url, header, _tls(url, access))
 
 
 def _hidden(text: str) -> str:
@@ -53,6 +67,29 @@ def _credentials(path: Path) -> str:
     if ":" not in line or "\n" in line:
         raise ConfigError(f"{path}: expected one line, user:password")
     return line
+
+
+def _tls(url: str, access: Access) -> ssl.SSLContext | None:
+    if access.key_file is not None and access.cert_file is None:
+        raise ConfigError(f"{access.key_file}: a client's key needs its certificate")
+    if not url.startswith("https:"):
+        if access.cert_file is not None:
+            raise ConfigError(f"{url}: a client certificate needs https")
+        return None
+    tls = _trust(access.ca_file)
+    if access.cert_file is not None:
+        _show(tls, access.cert_file, access.key_file)
+    return tls
+
+
+def _show(tls: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:
+    def no_password() -> str:  # else OpenSSL asks for it on the terminal
+        raise ValueError("the key is encrypted")
+
+    try:
+        tls.load_cert_chain(cert_file, key_file, password=no_password)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{cert_file}: no certificate with its key could be read ({_why(error)})") from error
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ from exporter.why.prometheus import Prometheus
 from toolkit import values
 from toolkit.errors import ConfigError
 from toolkit.flags import FlagParser
-from toolkit.site import Site, site
+from toolkit.site import Access, Site, site
 from toolkit.yamltree import quoted
 
 DEFAULT_URL = "http://localhost:9945"
@@ -65,6 +65,7 @@ def add_arguments(parser: FlagParser, *, many: bool) -> None:
 def target(flags: argparse.Namespace, ask: Ask = fetch, *, many: bool) -> Exporters | History:
     """Return whom to ask. Raises ConfigError."""
     urls: Sequence[str] = flags.url or ()
+    access = Access(ca_file=flags.ca_file, credentials_file=flags.credentials)
     if flags.prometheus is None:
         for name in ("since", "at"):
             if getattr(flags, name) is not None:
@@ -73,10 +74,10 @@ def target(flags: argparse.Namespace, ask: Ask = fetch, *, many: bool) -> Export
                 )
         if len(urls) > 1 and not many:
             raise ConfigError("--url is given more than once; expected once")
-        return Exporters(tuple(site(url, flags.ca_file, flags.credentials) for url in urls or (DEFAULT_URL,)))
+        return Exporters(tuple(site(url, access) for url in urls or (DEFAULT_URL,)))
     if urls:
         raise ConfigError("--url and --prometheus contradict each other; expected one of them")
-    asked = Prometheus(site(flags.prometheus, flags.ca_file, flags.credentials), ask, flags.at)
+    asked = Prometheus(site(flags.prometheus, access), ask, flags.at)
     return History(asked, values.duration(_SINCE) if flags.since is None else flags.since)
 
 

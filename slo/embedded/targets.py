@@ -12,7 +12,7 @@ from slo.embedded.scrape import Target
 from toolkit import yamlfile
 from toolkit.errors import ConfigError
 from toolkit.logs import log
-from toolkit.site import site
+from toolkit.site import ANYBODY, Access, site
 from toolkit.yamltree import Node, quoted
 
 _LOG = logging.getLogger(__name__)
@@ -25,12 +25,11 @@ class Places:
 
     urls: tuple[str, ...]
     file: Path | None
-    ca_file: Path | None
-    credentials_file: Path | None
+    access: Access = ANYBODY
 
     def targets(self) -> tuple[Target, ...]:
         """Return every exporter once. Raises ConfigError with every fault of the file."""
-        found = [Target(site(url, self.ca_file, self.credentials_file)) for url in self.urls]
+        found = [Target(site(url, self.access)) for url in self.urls]
         if self.file is not None:
             document = yamlfile.read(self.file)  # JSON is YAML
             for group in document.root.sequence():
@@ -56,9 +55,9 @@ class Places:
             try:
                 if address is not None:
                     url = address if "://" in address else f"http://{address}"
-                    found.append(Target(site(url, self.ca_file, self.credentials_file), labels))
-            except ConfigError:
-                item.fail(quoted(address or ""), "HOST:PORT, or a URL")
+                    found.append(Target(site(url, self.access), labels))
+            except ConfigError as error:
+                item.fail(f"{quoted(address or '')}: {error}", "HOST:PORT, or a URL")
         return found
 
 

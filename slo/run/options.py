@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import NamedTuple
 
 from toolkit import values
 from toolkit.options import Option
@@ -22,6 +24,27 @@ def _address(text: str) -> str:
     return text
 
 
+class AccessOptions(NamedTuple):
+    """The options that say how a kind of site is asked."""
+
+    ca: Option[Path | None]
+    credentials: Option[Path | None]
+    cert: Option[Path | None]
+    key: Option[Path | None]
+
+
+def _access(name: str, whom: str) -> AccessOptions:
+    def file(ending: str, said: str) -> Option[Path | None]:
+        return Option(name=f"{name}.{ending}", metavar="FILE", parse=values.optional_path, default="", help=said)
+
+    return AccessOptions(
+        ca=file("ca-file", f"Authority to trust for {whom}, in PEM."),
+        credentials=file("credentials-file", f"File with one line user:password for {whom}."),
+        cert=file("cert-file", f"Our own certificate for {whom}, in PEM; needs https."),
+        key=file("key-file", "Its key, in PEM, when it is not in the same file."),
+    )
+
+
 SPECS = Option(
     name="specs",
     metavar="PATH",
@@ -37,20 +60,7 @@ PROMETHEUS = Option(
     default="",
     help="A Prometheus, Mimir, Thanos or VictoriaMetrics to read the counters from.",
 )
-PROMETHEUS_CA = Option(
-    name="prometheus.ca-file",
-    metavar="FILE",
-    parse=values.optional_path,
-    default="",
-    help="Authority to trust for it, in PEM.",
-)
-PROMETHEUS_CREDENTIALS = Option(
-    name="prometheus.credentials-file",
-    metavar="FILE",
-    parse=values.optional_path,
-    default="",
-    help="File with one line user:password for it.",
-)
+PROMETHEUS_ACCESS = _access("prometheus", "it")
 PROMETHEUS_TENANT = Option(
     name="prometheus.tenant", metavar="NAME", parse=str, default="", help="Tenant for Mimir (X-Scope-OrgID)."
 )
@@ -69,20 +79,7 @@ EXPORTERS_FILE = Option(
     default="",
     help="Exporters to scrape, in Prometheus's file_sd format; read again when it changes.",
 )
-EXPORTERS_CA = Option(
-    name="exporters.ca-file",
-    metavar="FILE",
-    parse=values.optional_path,
-    default="",
-    help="Authority to trust for exporters, in PEM.",
-)
-EXPORTERS_CREDENTIALS = Option(
-    name="exporters.credentials-file",
-    metavar="FILE",
-    parse=values.optional_path,
-    default="",
-    help="File with one line user:password for exporters.",
-)
+EXPORTERS_ACCESS = _access("exporters", "exporters")
 HISTORY = Option(
     name="history.path",
     metavar="DIR",
@@ -105,20 +102,7 @@ ALERTMANAGER = Option(
     many=True,
     help="An Alertmanager to post to; name every peer of a cluster, never a load balancer. Without one, alerts are only shown.",
 )
-ALERTMANAGER_CA = Option(
-    name="alertmanager.ca-file",
-    metavar="FILE",
-    parse=values.optional_path,
-    default="",
-    help="Authority to trust for Alertmanagers, in PEM.",
-)
-ALERTMANAGER_CREDENTIALS = Option(
-    name="alertmanager.credentials-file",
-    metavar="FILE",
-    parse=values.optional_path,
-    default="",
-    help="File with one line user:password for Alertmanagers.",
-)
+ALERTMANAGER_ACCESS = _access("alertmanager", "Alertmanagers")
 JOURNAL = Option(
     name="journal.file",
     metavar="FILE",
@@ -183,18 +167,15 @@ LOG_FORMAT = Option(
 OPTIONS: tuple[Option[object], ...] = (
     SPECS,
     PROMETHEUS,
-    PROMETHEUS_CA,
-    PROMETHEUS_CREDENTIALS,
+    *PROMETHEUS_ACCESS,
     PROMETHEUS_TENANT,
     EXPORTER,
     EXPORTERS_FILE,
-    EXPORTERS_CA,
-    EXPORTERS_CREDENTIALS,
+    *EXPORTERS_ACCESS,
     HISTORY,
     RETENTION,
     ALERTMANAGER,
-    ALERTMANAGER_CA,
-    ALERTMANAGER_CREDENTIALS,
+    *ALERTMANAGER_ACCESS,
     JOURNAL,
     MOST_ALERTS,
     EXTERNAL_LABEL,

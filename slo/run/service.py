@@ -98,7 +98,7 @@ def _source(settings: Settings, judges: Judges) -> tuple[Feed, Now]:
     if isinstance(source, FromPrometheus):
         store = connect(source.site, deadline=_DEADLINE, tenant=source.tenant or None)
         return PrometheusFeed(store, judges), store
-    watched = Watched(Places(source.urls, source.file, source.ca_file, source.credentials_file))
+    watched = Watched(Places(source.urls, source.file, source.access))
     history = ParquetHistory(source.history, source.retention)
     return ExportersFeed(watched, history, judges), history
 

@@ -13,7 +13,7 @@ from toolkit.errors import ConfigError
 from toolkit.flags import FlagParser
 from toolkit.logs import Log
 from toolkit.options import Parsed, add_arguments, read
-from toolkit.site import Site, site
+from toolkit.site import Access, Site, site
 from toolkit.web.server import Web
 
 _MAX_REQUESTS = 40
@@ -33,8 +33,7 @@ class FromExporters:
 
     urls: tuple[str, ...]
     file: Path | None
-    ca_file: Path | None
-    credentials_file: Path | None
+    access: Access
     history: Path
     retention: float  # seconds
 
@@ -83,9 +82,7 @@ def settings(namespace: argparse.Namespace) -> Settings:
         specs=parsed.all(options.SPECS),
         source=_source(parsed),
         alerts=Alerts(
-            peers=tuple(
-                site(url, parsed[options.ALERTMANAGER_CA], parsed[options.ALERTMANAGER_CREDENTIALS]) for url in peers
-            ),
+            peers=tuple(site(url, _access(parsed, options.ALERTMANAGER_ACCESS)) for url in peers),
             journal=parsed[options.JOURNAL],
             most=parsed[options.MOST_ALERTS],
             labels=dict(parsed.all(options.EXTERNAL_LABEL)),
@@ -98,15 +95,23 @@ def settings(namespace: argparse.Namespace) -> Settings:
 
 def _source(parsed: Parsed) -> FromPrometheus | FromExporters:
     if parsed[options.PROMETHEUS]:
-        where = site(parsed[options.PROMETHEUS], parsed[options.PROMETHEUS_CA], parsed[options.PROMETHEUS_CREDENTIALS])
+        where = site(parsed[options.PROMETHEUS], _access(parsed, options.PROMETHEUS_ACCESS))
         return FromPrometheus(site=where, tenant=parsed[options.PROMETHEUS_TENANT])
     return FromExporters(
         urls=parsed.all(options.EXPORTER),
         file=parsed[options.EXPORTERS_FILE],
-        ca_file=parsed[options.EXPORTERS_CA],
-        credentials_file=parsed[options.EXPORTERS_CREDENTIALS],
+        access=_access(parsed, options.EXPORTERS_ACCESS),
         history=parsed[options.HISTORY],
         retention=parsed[options.RETENTION],
+    )
+
+
+def _access(parsed: Parsed, asked: options.AccessOptions) -> Access:
+    return Access(
+        ca_file=parsed[asked.ca],
+        credentials_file=parsed[asked.credentials],
+        cert_file=parsed[asked.cert],
+        key_file=parsed[asked.key],
     )
 
 

@@ -169,7 +169,13 @@ COMMANDS = sorted(
         if line
     }
 )
-ALLOWED = {"slicewatch why": {0, 1}, "slicewatch slo": {0, 1}, "slicewatch doctor": {0}, "slicewatch lint": {0, 1}}
+ALLOWED = {
+    "slicewatch status": {0, 1},
+    "slicewatch why": {0, 1},
+    "slicewatch slo": {0, 1},
+    "slicewatch doctor": {0},
+    "slicewatch lint": {0, 1},
+}
 
 
 def test_commands_of_runbooks_are_of_programs_that_an_operator_has():

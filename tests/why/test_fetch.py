@@ -18,7 +18,7 @@ from exporter.model import Reason
 from exporter.why.fetch import fetch
 from tests.server.certs import authority
 from toolkit.errors import ConfigError
-from toolkit.site import site
+from toolkit.site import Access, site
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -113,7 +113,7 @@ def test_user_and_password_come_from_the_url_or_a_file_and_are_never_shown(url: 
     file = tmp_path / "credentials"
     file.write_text("me:pw\n")
     assert fetch(site(with_user), "/secret") == b"x" * 4096
-    assert fetch(site(url, credentials_file=file), "/secret") == b"x" * 4096
+    assert fetch(site(url, Access(credentials_file=file)), "/secret") == b"x" * 4096
     with pytest.raises(SourceError) as caught:
         fetch(site(with_user), "/broken")
     assert "pw" not in str(caught.value)
@@ -146,7 +146,7 @@ def test_an_authority_is_trusted_only_when_it_is_named(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*ca.sign("node"))
     with serving(context) as url:
-        assert fetch(site(url, ca.file), "/any") == b"x" * 4096
+        assert fetch(site(url, Access(ca_file=ca.file)), "/any") == b"x" * 4096
         with pytest.raises(SourceError, match=r"--tls\.ca-file names the authority"):
             fetch(site(url), "/any")
 
@@ -172,13 +172,13 @@ def test_a_credentials_file_holds_one_user(tmp_path: Path, text: str) -> None:
     file = tmp_path / "credentials"
     file.write_text(text)
     with pytest.raises(ConfigError, match="expected one line, user:password"):
-        site("http://node", credentials_file=file)
+        site("http://node", Access(credentials_file=file))
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     for made in (
-        lambda: site("http://node", credentials_file=tmp_path / "none"),
-        lambda: site("https://node", ca_file=tmp_path / "none"),
+        lambda: site("http://node", Access(credentials_file=tmp_path / "none")),
+        lambda: site("https://node", Access(ca_file=tmp_path / "none")),
     ):
         with pytest.raises(ConfigError, match=r"none: .*No such file"):
             made()

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,7 +129,8 @@ def bad_peer(act: Act) -> Iterator[BadPeer]:
         server.close()
         accepting.join()
         for connection in list(open_ones):
-            connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the client was quicker
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
 

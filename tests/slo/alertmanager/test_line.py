@@ -14,6 +14,7 @@ from slo.alertmanager.replies import judge
 from tests.slo.alertmanager.bad_peer import Act, bad_peer, drip, raw, say, silent
 from tests.slo.servers import free_port
 from toolkit.errors import ConfigError
+from toolkit.site import Access
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_name_that_does_not_exist_is_a_failure():
 def test_the_prefix_and_the_credentials_go_with_the_request(tmp_path: Path):
     (tmp_path / "who").write_text("alert:s3cret\n")
     with bad_peer(say("200 OK")) as bad:
-        line = Line(peer(f"{bad.url}/am/", credentials_file=tmp_path / "who"))
+        line = Line(peer(f"{bad.url}/am/", Access(credentials_file=tmp_path / "who")))
         assert line.post(b"[]", 1).reply.verdict is Verdict.ACCEPTED
         line.close()
         (request,) = bad.requests
@@ -166,11 +167,11 @@ def test_an_address_that_is_none_is_refused(url: str, said: str):
 def test_a_client_certificate_needs_https_and_its_key_a_certificate(tmp_path: Path):
     (tmp_path / "c.pem").write_text("nothing")
     with pytest.raises(ConfigError, match="needs https"):
-        peer("http://h:1", cert_file=tmp_path / "c.pem")
+        peer("http://h:1", Access(cert_file=tmp_path / "c.pem"))
     with pytest.raises(ConfigError, match="needs its certificate"):
-        peer("https://h:1", key_file=tmp_path / "c.pem")
+        peer("https://h:1", Access(key_file=tmp_path / "c.pem"))
     with pytest.raises(ConfigError, match="no certificate with its key"):
-        peer("https://h:1", cert_file=tmp_path / "c.pem")
+        peer("https://h:1", Access(cert_file=tmp_path / "c.pem"))
 
 
 def test_a_judge_survives_what_nobody_would_say():

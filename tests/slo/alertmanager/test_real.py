@@ -23,6 +23,7 @@ from slo.verdicts import Alert, AlertName, Firing
 from tests.server.certs import authority
 from tests.slo.alertmanager.made import answers, firing, spec, told
 from tests.slo.servers import Alertmanager, alertmanager, free_port, get, program, quick_config, until, webhook
+from toolkit.site import Access
 
 pytestmark = pytest.mark.real
 
@@ -156,19 +157,20 @@ def post(found: Peer) -> Any:
 
 def test_credentials_certificates_and_a_prefix(fortress: tuple[str, Path]):
     url, folder = fortress
-    own = {"ca_file": folder / "ca.pem", "cert_file": folder / "me.crt", "key_file": folder / "me.key"}
-    right = peer(url, **own, credentials_file=folder / "who")
+    own = Access(ca_file=folder / "ca.pem", cert_file=folder / "me.crt", key_file=folder / "me.key")
+    who = replace(own, credentials_file=folder / "who")
+    right = peer(url, who)
     until(lambda: post(right).why != "Connection refused", "it listens")
     with sending(right) as mine:
         report = mine.sync([firing()], now(), answers=answers)
         assert (report.sent, report.peers[0].error) == (1, "")
     said = {
-        "wrong password": post(peer(url, **own, credentials_file=folder / "wrong")).why,
-        "no password": post(peer(url, **own)).why,
-        "no prefix": post(peer(url.removesuffix("/am"), **own, credentials_file=folder / "who")).why,
-        "no certificate": post(peer(url, ca_file=folder / "ca.pem", credentials_file=folder / "who")).why,
-        "unknown authority": post(peer(url, credentials_file=folder / "who")).why,
-        "another name": post(peer(url.replace("localhost", "127.0.0.2"), **own)).why,
+        "wrong password": post(peer(url, replace(own, credentials_file=folder / "wrong"))).why,
+        "no password": post(peer(url, own)).why,
+        "no prefix": post(peer(url.removesuffix("/am"), who)).why,
+        "no certificate": post(peer(url, Access(ca_file=folder / "ca.pem", credentials_file=folder / "who"))).why,
+        "unknown authority": post(peer(url, Access(credentials_file=folder / "who"))).why,
+        "another name": post(peer(url.replace("localhost", "127.0.0.2"), own)).why,
     }
     assert said["wrong password"] == said["no password"] == "answered 401 and does not take these credentials"
     assert said["no prefix"].startswith("answered 404 for /api/v2/alerts")

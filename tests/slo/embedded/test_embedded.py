@@ -294,7 +294,7 @@ def test_when_nobody_answers_it_is_told_of_each():
 def test_exporters_are_named_in_a_file_that_may_change(tmp_path: Path):
     file = tmp_path / "targets.json"
     file.write_text('[{"targets": ["n1:9945", "https://n2:9945"], "labels": {"cluster": "eu", "__meta": "x"}}]')
-    watched = Watched(Places(("http://n0:9945",), file, None, None))
+    watched = Watched(Places(("http://n0:9945",), file))
     assert [one.site.url for one in watched.targets] == ["http://n0:9945", "http://n1:9945", "https://n2:9945"]
     assert watched.targets[1].labels == {"cluster": "eu"}
     assert watched.changed() is None
@@ -309,7 +309,7 @@ def test_a_file_of_exporters_with_faults_is_refused_with_their_places(tmp_path: 
     file = tmp_path / "targets.yaml"
     file.write_text("- targets: ['n1:9945']\n  lables: {a: b}\n- labels: {a-b: c}\n")
     with pytest.raises(ConfigError) as caught:
-        Places((), file, None, None).targets()
+        Places((), file).targets()
     assert [line.removeprefix(str(file)).split(": ")[0] for line in caught.value.problems] == [":2:3", ":3:3", ":3:17"]
 
 
@@ -321,7 +321,7 @@ def test_a_real_exporter_is_scraped_and_judged(tmp_path: Path):
         url = f"http://{exporter.address}"
         judges = Judges(specfile.shipped())
         history = ParquetHistory(tmp_path / "h", DAY)
-        feed = ExportersFeed(Watched(Places((url,), None, None, None)), history, judges, wall=lambda: float(AT + 65))
+        feed = ExportersFeed(Watched(Places((url,), None)), history, judges, wall=lambda: float(AT + 65))
         assert feed.minute(AT) > 0
         before = feed.minute(AT + 60)
         page = exporter.scrape()

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from slo.embedded.targets import Places
+from slo.run import settings
 from tests.e2e.rig import ROOT, environment
+from tests.server.certs import authority
 from tests.slo.servers import free_port, get, until
+from toolkit.errors import ConfigError
 
 RUN = [sys.executable, "-m", "slicewatch", "slo", "run"]
 
@@ -41,6 +45,30 @@ def test_what_cannot_be_done_is_refused_in_a_line(flags: list[str], said: str):
     assert said in told
     assert told.startswith("slicewatch slo run: ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["prometheus", "exporters", "alertmanager"])
+def test_a_client_certificate_is_shown_to_each_kind_of_site(kind: str, tmp_path: Path):
+    certificate, key = authority(tmp_path).sign("slicewatch", client=True)
+    sites = ["--exporter=https://node:9945", "--alertmanager=https://am:9093"]
+    if kind == "prometheus":
+        sites[0] = "--prometheus=https://prometheus:9090"
+    shown = [f"--{kind}.cert-file={certificate}", f"--{kind}.key-file={key}"]
+    found = settings.parse([*sites, *shown])
+    if kind == "exporters":
+        assert isinstance(found.source, settings.FromExporters)
+        assert found.source.access.cert_file == certificate
+        assert Places(found.source.urls, None, found.source.access).targets()[0].site.tls is not None
+    for wrong in (shown[1:], [shown[0], f"--{kind}.key-file={tmp_path / 'none'}"], [f"--{kind}.cert-file={key}"]):
+        with pytest.raises(ConfigError):
+            built([*sites, *wrong])
+
+
+def built(flags: list[str]) -> None:
+    """Settings, and the sites that are made of them only when they are asked."""
+    source = settings.parse(flags).source
+    if isinstance(source, settings.FromExporters):
+        Places(source.urls, None, source.access).targets()
 
 
 def test_options_are_keys_of_a_file_too(tmp_path: Path):
