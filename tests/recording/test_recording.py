@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter import app, config
@@ -175,6 +175,7 @@ def test_a_patch_makes_the_after_of_the_before(before: dict[str, Any], after: di
     assert difference(after, after) == {}
 
 
+@settings(deadline=None)  # it reads a whole recording each time
 @given(st.floats(0, 1))
 def test_a_file_that_was_cut_is_whole_up_to_a_tick(part: float):
     whole = CUT[0]
