@@ -205,6 +205,16 @@ def test_a_record_takes_no_instance_from_whom_the_kubelet_gave_it_to() -> None:
     assert result.snapshot.orphans["conflict"] == 1
 
 
+@pytest.mark.parametrize("record", [(), (replace(part(30, 10), device=GpuId(GPU2)),)], ids=["none", "another's"])
+def test_no_tenant_makes_itself_a_stranger_by_what_it_writes(record: tuple[Grant, ...]) -> None:
+    """The kubelet says that b has a part of GPU 1; what b's record says of it is b's own text."""
+    held = allocations(holds("a", f"{GPU1}-0"), holds("b", f"{GPU1}-1"))
+    store = pods(pod("a", grants=(part(30, 10),)), pod("b", grants=record))
+    driver = reading([gpu(1), gpu(2)], {GPU1: use((process(11, memory=float(GIB)),))})
+    instants = twice(evidence(driver, held, store, facts(11, "uid-b", "b-main")))
+    assert outcome(think(*instants), "a", Guarantee.ISOLATION) is Outcome.KEPT
+
+
 # --- KAI --------------------------------------------------------------------------------------------------------------
 
 
