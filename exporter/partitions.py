@@ -112,11 +112,13 @@ def _together(lease: Lease, joined: Joined) -> tuple[PartitionKey, ...]:
 
 
 def _limit(lease: Lease, joined: Joined) -> Limit | Missing:
-    """What the enforcer has set for the container, else for the daemon that serves its resource."""
+    """What the enforcer has set: for the container, for its claim, or for all that have its resource."""
     gpu = joined.here.known_gpus.get(GpuUuid(lease.key.gpu))
     none = Missing(Reason.UNSUPPORTED)
     if lease.grant is not None and lease.grant.sharing is Sharing.HAMI:
         return joined.evidence.hooks.get((lease.owner.pod_uid, lease.key.container, lease.key.device), none)
+    if lease.grant is not None and lease.grant.claim:
+        return joined.evidence.daemons.get((lease.grant.claim, lease.key.device), none)
     return none if gpu is None else joined.evidence.daemons.get((lease.resource, str(gpu.index)), none)
 
 

@@ -23,7 +23,7 @@ from exporter.model import (
 )
 from exporter.partitions import Evidence
 from exporter.pipeline import Result
-from exporter.records import Claim, ClaimResult, Claims, ClaimUse, Prepared, Published, Role, Sharing
+from exporter.records import Claim, ClaimResult, Claims, ClaimUse, Limit, Prepared, Published, Role, Sharing
 from exporter.verdict import Guarantee, Outcome
 from tests.drift.worlds import claimed, twice
 from tests.join.worlds import (
@@ -246,7 +246,16 @@ def test_a_claims_mps_limits_hold_for_each_container_and_are_the_claims() -> Non
     assert promise.memory is not None
     assert (promise.compute.amount, promise.compute.klass, promise.compute.source) == (0.4, "hard_cap", "claim")
     assert promise.memory.amount == 5.0 * GIB
-    assert outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.BLIND  # the claim's own daemon is not asked
+    assert outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.BLIND  # nobody has asked the claim's own daemon
+    for limit, answer in (
+        (Limit(0.4, 5.0 * GIB), Outcome.KEPT),
+        (Limit(0.4, None), Outcome.BROKEN),
+        (Limit(None, 5.0 * GIB), Outcome.BROKEN),
+        (Missing(Reason.TIMEOUT), Outcome.BLIND),
+    ):
+        told = {("uid-of-c", str(GPU1)): limit}
+        instants = [replace(e, daemons=told) for e in by_claims({("a", "main"): (claim_id("gpu-1"),)}, known)]
+        assert outcome(think(*instants), "a", Guarantee.CONFORMANCE) is answer
 
 
 def test_a_claim_of_a_gpu_is_judged_like_the_gpu() -> None:
