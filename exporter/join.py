@@ -90,6 +90,7 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         doubt=here.doubt,
         declared=evidence.declared,
         mig_config=_reconfiguring(labels),
+        found=confirmed,
     )
     return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels)
 

@@ -483,3 +483,4 @@ class Snapshot:
         default_factory=dict
     )  # (namespace, pod) → work is waiting
     mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed
+    found: frozenset[tuple[str, str]] = frozenset()  # what orphans count, by kind and by what it is about

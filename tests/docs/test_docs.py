@@ -7,9 +7,11 @@ import itertools
 import posixpath
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
+from exporter import options
 from exporter.catalogue import CHECKS, GUARANTEES, METRICS, ORPHAN_KINDS, OUTCOMES
 from exporter.demand import DemandPolicy
 from exporter.model import Enforcer, PromiseClass, Reason, Sharing
@@ -201,7 +203,8 @@ def test_every_scenario_that_a_document_plays_exists() -> None:
 
 @pytest.mark.parametrize("path", WRITTEN)
 def test_a_document_names_only_paths_that_every_node_has(path: str) -> None:
-    known = ("/dev/nvidia", "/var/lib/kubelet/pod-resources", "/proc")
+    enforcers = [option.default for option in (options.HAMI, options.MPS)] + [str(Path(options.DRA.default).parent)]
+    known = ("/dev/nvidia", "/var/lib/kubelet/pod-resources", "/proc", *enforcers)
     served = {"/metrics", "/snapshot", "/-/healthy", "/-/ready", "/"}
     absolute = {
         found for piece in code(written()[path]) for found in re.findall(r"(?<![\w.:/…*-])/[\w./-]*", piece) if found

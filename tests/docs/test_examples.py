@@ -14,7 +14,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from exporter import config
+from exporter import config, options
 from exporter.catalogue import METRICS
 from exporter.config import Settings
 from exporter.incidents import Story, follow
@@ -50,14 +50,27 @@ def test_the_daemon_set_starts_the_exporter_with_flags_that_it_takes() -> None:
     assert "NODE_NAME" in {variable["name"] for variable in container["env"]}
 
 
-def test_the_daemon_set_mounts_the_directory_of_the_socket_that_is_read_by_default() -> None:
+def test_the_daemon_set_mounts_the_directory_of_everything_that_is_read_by_default() -> None:
     pod = daemon_set()["spec"]["template"]["spec"]
-    socket = config.parse([], {}, lambda: "n1").sources.podresources
-    assert socket is not None
-    (mount,) = pod["containers"][0]["volumeMounts"]
-    (volume,) = pod["volumes"]
-    assert mount["mountPath"] == volume["hostPath"]["path"] == str(socket.parent)
+    sources = config.parse([], {}, lambda: "n1").sources
+    paths = (sources.podresources, sources.hami, sources.mps, sources.dra)
+    socket, hami, mps, checkpoint = (path for path in paths if path is not None)
+    read = {str(socket.parent), str(hami), str(mps), str(checkpoint.parent)}
+    host = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
+    mounts = pod["containers"][0]["volumeMounts"]
+    assert {mount["mountPath"] for mount in mounts} == read
+    assert all(host[mount["name"]] == mount["mountPath"] and mount["readOnly"] is True for mount in mounts)
+    assert len(host) == len(mounts)
     assert pod["hostPID"] is True
+
+
+def test_the_table_of_the_enforcers_names_each_default_path_beside_its_flag() -> None:
+    for option, path in (
+        (options.HAMI, options.HAMI.default),
+        (options.MPS, options.MPS.default),
+        (options.DRA, str(Path(options.DRA.default).parent)),
+    ):
+        assert re.search(rf"^\|[^|]+\| `{re.escape(path)}` \| `--{option.name}`", INSTALL, re.MULTILINE), option.name
 
 
 def test_the_manifests_refer_to_each_other() -> None:
