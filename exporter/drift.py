@@ -194,17 +194,20 @@ _ASKED: tuple[tuple[Callable[[Partition], bool], tuple[int, str, Severity]], ...
 )
 
 
-def _oversold(snapshot: Snapshot, policy: Policy) -> Iterator[Drift]:
-    """Fractions on record that come to more than the device, whoever stands for them.
+_BY_PODS = frozenset({Sharing.HAMI, Sharing.KAI})
 
-    KAI's are a pod's own labels: what one tenant writes there must not break another's conformance, and so is told here alone.
+
+def _oversold(snapshot: Snapshot, policy: Policy) -> Iterator[Drift]:
+    """Parts on record that come to more than the device, where nobody but the pods themselves stands for the records.
+
+    What one tenant writes on its pod must not break another's conformance, and so is told here alone.
     """
     by_device: dict[str, list[Partition]] = {}
     for partition in snapshot.partitions:
-        if partition.sharing is Sharing.KAI:
+        if partition.sharing in _BY_PODS:
             by_device.setdefault(partition.key.device, []).append(partition)
     for device, holders in sorted(by_device.items()):
-        if oversold(holders, policy, vouched=frozenset({Sharing.KAI})) > 0:
+        if oversold(holders, policy, vouched=_BY_PODS) > 0:
             yield Drift(7, "oversubscribed", Severity.AT_RISK, device)
 
 

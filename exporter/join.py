@@ -31,7 +31,7 @@ from exporter.model import (
 from exporter.partitions import AGAINST_DEVICE, DEVICE, Evidence, Joined, partition_of
 from exporter.policy import Policy
 from exporter.resolve import Seen, World, world
-from exporter.tallies import holders_of, offers, replicas_offered, sharers, slots_held
+from exporter.tallies import guesses, holders_of, offers, replicas_offered, sharers, slots_held
 from exporter.usage import crowded_instances
 
 
@@ -150,9 +150,16 @@ def _consumers(
     holders: Mapping[tuple[GpuUuid, DeviceUuid], Sequence[Lease]],
     policy: Policy,
 ) -> dict[DeviceUuid, tuple[Consumer, ...] | Missing]:
-    pods = index_pods(evidence.pods)
+    pods, guessed = index_pods(evidence.pods), guesses(evidence.allocations)
     return {
-        uuid: consumers_of(device, holders.get((device.gpu, uuid), ()), evidence.processes, pods, policy)
+        uuid: consumers_of(
+            device,
+            holders.get((device.gpu, uuid), ()),
+            evidence.processes,
+            pods,
+            policy,
+            guessed.get(device.gpu, ()),
+        )
         for uuid, device in sorted(here.present.items())
         # Under MIG the parent's list repeats the instances' processes.
         if not _is_mig_parent(here, device)
