@@ -93,13 +93,13 @@ def test_an_exporter_neither_logs_nor_serves_nor_records_a_secret(rig: Rig, tmp_
     served = b"".join(ask(exporter.address, path, basic(PASSWORD))[1] for path in ("/", "/metrics", "/snapshot"))
     served += ask(exporter.address, f"/metrics?token={canary('Query')}", basic(WRONG))[1]
     served += ask(exporter.address, f"/{canary('Query')}", basic(PASSWORD))[1]
-    rig.api.refuse = {"watch": (403, f"no: Bearer {TOKEN}"), "list": (403, f"{TOKEN} may not"), "get": (500, TOKEN)}
+    rig.api.refuse = {verb: (403, f"{TOKEN} may not") for verb in ("watch", "list", "get")}
     rig.api.drop()
-    until(lambda: "may not" in exporter.log or "403" in exporter.log, "the refusal is logged")
+    until(lambda: "may not" in exporter.log, "the refusal is logged")
     served += ask(exporter.address, "/", basic(PASSWORD))[1]
     assert b"trainer-0" in served
     rig.stop()
-    rig.api.refuse = {}
+    rig.api.refuse = {verb: (403, f"{TOKEN} may not") for verb in ("watch", "list", "get")}
     recorded = tmp_path / "node.swrec"
     done = command(rig, "record", f"--output={recorded}", "--duration=1s", "--names=keep")
     assert done.returncode == 0, done.stderr
