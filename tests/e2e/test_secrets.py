@@ -99,7 +99,7 @@ def test_an_exporter_neither_logs_nor_serves_nor_records_a_secret(rig: Rig, tmp_
     served += ask(exporter.address, "/", basic(PASSWORD))[1]
     assert b"trainer-0" in served
     rig.stop()
-    rig.api.refuse = {verb: (403, f"{TOKEN} may not") for verb in ("watch", "list", "get")}
+    rig.api.refuse = {}
     recorded = tmp_path / "node.swrec"
     done = command(rig, "record", f"--output={recorded}", "--duration=1s", "--names=keep")
     assert done.returncode == 0, done.stderr
