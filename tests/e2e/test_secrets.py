@@ -93,7 +93,7 @@ def test_an_exporter_neither_logs_nor_serves_nor_records_a_secret(rig: Rig, tmp_
     served = b"".join(ask(exporter.address, path, basic(PASSWORD))[1] for path in ("/", "/metrics", "/snapshot"))
     served += ask(exporter.address, f"/metrics?token={canary('Query')}", basic(WRONG))[1]
     served += ask(exporter.address, f"/{canary('Query')}", basic(PASSWORD))[1]
-    rig.api.refuse = {verb: (403, f"{TOKEN} may not") for verb in ("watch", "list", "get")}
+    rig.api.refuse = dict.fromkeys(("watch", "list", "get"), (403, f"{TOKEN} may not"))
     rig.api.drop()
     until(lambda: "may not" in exporter.log, "the refusal is logged")
     served += ask(exporter.address, "/", basic(PASSWORD))[1]
