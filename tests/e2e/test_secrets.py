@@ -203,6 +203,7 @@ def echoing(asked: Asked) -> Reply:
         ("why", "team/pod", "--prometheus={}"),
         ("status", "--url={}"),
         ("status", "--prometheus={}"),
+        ("lint", "--url={}"),
         ("slo", "check", "--prometheus={}"),
         ("slo", "report", "--prometheus={}"),
         ("slo", "backtest", "--prometheus={}"),
