@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -122,7 +122,8 @@ class Api:
 
         url = f"{self._configuration.host.rstrip('/')}{path}?{urlencode(params)}"
         timeouts = urllib3.Timeout(connect=_CONNECT_SECONDS, read=timeout)
-        headers = {"Accept": accept, "User-Agent": "slicewatch", **self._credentials(what)}
+        credentials = self._credentials(what)
+        headers = {"Accept": accept, "User-Agent": "slicewatch", **credentials}
         response: urllib3.BaseHTTPResponse = within(
             what,
             lambda: self._pool.request(
@@ -132,7 +133,7 @@ class Api:
         if response.status == 200:  # noqa: PLR2004  # HTTP's own number
             return response
         try:
-            raise _refused(what, response.status, response.reason or "", _message(response))
+            raise _refused(what, response.status, response.reason or "", _message(response, credentials.values()))
         finally:
             response.close()
             if response.status == 401:  # noqa: PLR2004  # HTTP's own number
@@ -221,13 +222,16 @@ def _check(configuration: Any) -> None:
         context.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
 
 
-def _message(response: urllib3.BaseHTTPResponse) -> str:
-    """Return the message of a Status object, or nothing."""
+def _message(response: urllib3.BaseHTTPResponse, secrets: Iterable[str]) -> str:
+    """Return the message of a Status object without our credentials, which some gateways repeat; or nothing."""
     try:
         status = json.loads(whole("status", response, bound=_MAX_STATUS, seconds=_CONNECT_SECONDS))
     except (SourceError, ValueError, RecursionError):
         return ""
-    return str(status.get("message") or "") if isinstance(status, dict) else ""
+    said = str(status.get("message") or "") if isinstance(status, dict) else ""
+    for secret in secrets:
+        said = said.replace(secret.rpartition(" ")[2], "…")
+    return said
 
 
 _REFUSALS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from exporter.errors import SourceError
 from exporter.model import Reason
 from exporter.sources import kubernetes_api
 from exporter.sources.kubernetes import KubernetesPods
-from exporter.sources.kubernetes_answer import whole
+from exporter.sources.kubernetes_answer import split_lines, whole
 from tests.fakes.apiserver import FakeApiServer, eventually
 from tests.ownership.cluster import FAST, failure
 from tests.slo.prometheus.bad_server import Reply, serving
@@ -78,6 +79,12 @@ def _asking(reply: Reply, folder: Path) -> str:
             return str(failure(source))
         finally:
             source.close()
+
+
+def test_an_event_that_never_ends_is_refused() -> None:
+    endless = itertools.repeat(b"x" * MIB)
+    with pytest.raises(SourceError, match="an event of more than 32 MiB"):
+        list(split_lines("watch pods", endless))
 
 
 def test_a_kubeconfig_has_a_size(tmp_path: Path) -> None:

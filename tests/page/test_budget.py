@@ -96,6 +96,7 @@ def test_who_is_hidden_is_hidden_wholly_and_everybody_else_is_shown_wholly(caplo
     limit = 800
     with caplog.at_level(logging.INFO, "slicewatch.collect"):
         full, limited = Stage("demo"), Stage("demo", series_limit=limit)
+        whole = page = ""
         hidden: list[set[PartitionKey]] = []
         for _ in range(12):
             whole = full.play(full.hands.now + 1).rendered.text.decode()

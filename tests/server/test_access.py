@@ -244,7 +244,7 @@ def test_credentials_are_read_as_the_rfc_has_them(header: str, expected: tuple[s
     assert credentials(header) == expected
 
 
-def _seconds(authenticator: Authenticator, user: str, password: str) -> tuple[bool, float]:
+def _seconds(authenticator: Authenticator, user: str, password: str) -> tuple[bool | None, float]:
     started = time.process_time()
     verdict = authenticator.allows(basic(user, password))
     return verdict, time.process_time() - started

@@ -161,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             return answer()
         except Exception:  # noqa: BLE001  # one request's fault must not end the connection's thread unseen
-            log(_logger, logging.ERROR, "a request failed", exc_info=True, path=self.path)
+            log(_logger, logging.ERROR, "a request failed", exc_info=True, path=self.path.partition("?")[0])
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "an error inside of slicewatch; its log says more")
 
     def _refusal(self, access: Access) -> Answer | None:
