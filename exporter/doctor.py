@@ -17,6 +17,7 @@ from rich.table import Table
 from exporter import config, explain
 from exporter.collect import Tick
 from exporter.config import Settings
+from exporter.doctor_dcgm import dcgm_lines
 from exporter.metrics import SourceHealth
 from exporter.model import Missing, Reason, Sharing, Snapshot
 from exporter.options import OPTIONS
@@ -31,19 +32,21 @@ _WIDTH = 130
 _GIVES = {
     "nvml": "devices, memory, processes, clocks, power, errors",
     "gpm": "activity of MIG instances and of whole GPUs",
+    "dcgm": "activity that the driver does not tell: MIG instances before Hopper, SMs of whole GPUs",
     "podresources": "which container holds which device",
     "kubernetes": "pod uids, workloads, ended pods, node labels",
     "cgroup": "which pod a process belongs to",
 }
 _WITHOUT = {
     "nvml": "nothing can be judged",
+    "dcgm": "MIG instances before Hopper have no activity, and their compute is blind",
     "podresources": "no partition has an owner: nothing can be judged",
     "kubernetes": "owners have no uid and no workload; processes cannot be placed; on Kubernetes before 1.34 ended pods look alive",
     "cgroup": "processes cannot be placed: shared devices are blind",
 }
 _MODES = {
     Sharing.EXCLUSIVE: "all five guarantees",
-    Sharing.MIG: "all five guarantees; compute where GPM shows activity inside instances (Hopper and newer)",
+    Sharing.MIG: "all five guarantees; compute where GPM (Hopper and newer) or dcgm-exporter shows activity inside instances",
     Sharing.TIME_SLICING: "all but memory, which is not promised; what a tenant wanted is inferred unless it declares it",
     Sharing.MPS: "availability, memory, isolation; the daemon's limits where it can be asked; shares of SM time are not seen",
     Sharing.HAMI: "all five guarantees, as of time slices; conformance where the hook's region can be read",
@@ -64,7 +67,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO) -> int
         file=stdout, width=None if stdout.isatty() else _WIDTH, no_color="NO_COLOR" in environ, highlight=False
     )
     console.print(_sources(tick.health, settings))
-    for line in (*_devices(tick.result.snapshot), *_ownership(tick), *_refusals(tick.result.snapshot)):
+    for line in (
+        *_devices(tick.result.snapshot),
+        *dcgm_lines(tick.result.snapshot),
+        *_ownership(tick),
+        *_refusals(tick.result.snapshot),
+    ):
         console.print(line, markup=False)
     return _UNREACHABLE if down else 0
 
@@ -87,7 +95,9 @@ def _sources(health: tuple[SourceHealth, ...], settings: Settings) -> Table:
 
 def _off(name: str, settings: Settings) -> str:
     if name == "gpm":
-        return "no GPU here offers it (Hopper and newer do): before Hopper, activity inside MIG is not seen"
+        return "no GPU here offers it (Hopper and newer do): before Hopper, dcgm-exporter sees activity inside MIG (--dcgm.url)"
+    if name == "dcgm":
+        return "switched off: --dcgm.url names the page of a dcgm-exporter on this node"
     if settings.sources.kind is SourceKind.NVML and name == "kubernetes":
         return f"not in a cluster, or --kubernetes off; without it {_WITHOUT[name]}"
     return f"switched off; without it {_WITHOUT.get(name, '')}"
