@@ -14,6 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
 from exporter.dcgm.topology import compare, instance_profile, slices
@@ -97,7 +98,7 @@ def with_activity(
         for uuid, found in page.devices():
             if uuid in uses:
                 residents[uuid] = _residents(uses[uuid], memory.residents.get(uuid), now)
-                uses[uuid] = _filled(uses[uuid], found, page.sampled(uuid, residents[uuid].since))
+                uses[uuid] = page.filled(uuid, uses[uuid], found, residents[uuid].since)
     refused, serial = _refused(dcgm, memory.serial, now)
     told = Told(replace(driver, devices=uses), frozenset(findings), refused)
     return told, ActivityMemory(layouts, residents, serial)
@@ -168,8 +169,27 @@ class _Of:
             return _NOT_YET
         return self._rows.get(gpu_instance, _UNSUPPORTED)
 
-    def sampled(self, uuid: DeviceUuid, since: float) -> Sampled | None:
-        """Where and over what time a device's activity was read; its processes are there since `since`."""
+    def filled(self, uuid: DeviceUuid, use: DeviceUse, found: DcgmDevice | Missing, since: float) -> DeviceUse:
+        """What the driver does not offer of a device, from the page; or why it is not there. It runs what it does since `since`."""
+        offered: tuple[Reading, ...] = (use.engine_active, use.sm_active, use.tensor_active, use.memory_bandwidth)
+        page: tuple[Reading, ...] = (found,) * len(_READINGS) if isinstance(found, Missing) else _activity(found)
+        taken = [theirs if ours == _UNSUPPORTED else ours for ours, theirs in zip(offered, page, strict=True)]
+        given = [
+            name
+            for name, ours, now in zip(_READINGS, offered, taken, strict=True)
+            if ours is not now and not isinstance(now, Missing)
+        ]
+        engine, sm, tensor, bandwidth = taken
+        return replace(
+            use,
+            engine_active=engine,
+            sm_active=sm,
+            tensor_active=tensor,
+            memory_bandwidth=bandwidth,
+            sampled=self._sampled(uuid, since, frozenset(given)) if given else None,
+        )
+
+    def _sampled(self, uuid: DeviceUuid, since: float, readings: frozenset[str]) -> Sampled | None:
         told = self._told
         if not isinstance(told, DcgmGpu):
             return None
@@ -179,14 +199,22 @@ class _Of:
             seen=told.seen,
             interval=told.interval,
             covers=since <= told.began,
-            low_confidence=self._capped(uuid),
+            low_confidence=uuid in self._capped,
+            readings=readings,
         )
 
-    def _capped(self, uuid: DeviceUuid) -> bool:
-        if self.gpu.architecture not in _LARGER_IS_CAPPED:
-            return False
+    @cached_property
+    def _capped(self) -> frozenset[DeviceUuid]:
+        """The instances that are larger than the smallest, where that makes them read too low."""
+        if self.gpu.architecture not in _LARGER_IS_CAPPED or not self.gpu.instances:
+            return frozenset()
         sizes = {each.uuid: slices(each.profile) for each in self.gpu.instances}
-        return sizes.get(uuid, 0) > min(sizes.values(), default=0)
+        smallest = min(sizes.values())
+        return frozenset(uuid for uuid, size in sizes.items() if size > smallest)
+
+
+def _activity(row: DcgmDevice) -> tuple[Reading, ...]:
+    return row.engine, row.sm, row.tensor, row.bandwidth
 
 
 def _of_its_own(row: DcgmDevice, instance: MigInstance, gpu: Gpu) -> DcgmDevice:
@@ -221,28 +249,3 @@ def activity_sources(use: DeviceUse) -> dict[str, str]:
     by_gpm = any(name not in taken for name in told if name != "engine_active")
     own = "gpm" if by_gpm else "nvml"
     return {name: use.sampled.source if use.sampled is not None and name in taken else own for name in told}
-
-
-def _filled(use: DeviceUse, found: DcgmDevice | Missing, sampled: Sampled | None) -> DeviceUse:
-    """What the driver does not offer of a device, from the page; or why it is not there either."""
-    offered: tuple[Reading, ...] = (use.engine_active, use.sm_active, use.tensor_active, use.memory_bandwidth)
-    page: tuple[Reading, ...] = (
-        (found,) * len(_READINGS)
-        if isinstance(found, Missing)
-        else (found.engine, found.sm, found.tensor, found.bandwidth)
-    )
-    taken = [theirs if ours == _UNSUPPORTED else ours for ours, theirs in zip(offered, page, strict=True)]
-    given = frozenset(
-        name
-        for name, ours, now in zip(_READINGS, offered, taken, strict=True)
-        if ours is not now and not isinstance(now, Missing)
-    )
-    engine, sm, tensor, bandwidth = taken
-    return replace(
-        use,
-        engine_active=engine,
-        sm_active=sm,
-        tensor_active=tensor,
-        memory_bandwidth=bandwidth,
-        sampled=None if sampled is None or not given else replace(sampled, readings=given),
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _SLICES = re.compile(r"([0-9]{1,2})g\.", re.ASCII)
 _COMPUTE = re.compile(r"[0-9]{1,2}c\.", re.ASCII)
@@ -43,11 +44,13 @@ def compare(labelled: Mapping[int, str], listed: Mapping[int, str]) -> Topology:
     )
 
 
+@lru_cache(maxsize=256)
 def instance_profile(profile: str) -> str:
     """The GPU instance's profile of a compute instance's: `3g.40gb` of `1c.3g.40gb`."""
     return _COMPUTE.sub("", profile, count=1)
 
 
+@lru_cache(maxsize=256)
 def slices(profile: str) -> int:
     """Compute slices of the GPU instance, as a profile's name has them; 0 where it has none."""
     found = _SLICES.match(instance_profile(profile))
