@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 
-def line() -> str:
-    """One line: CPU model, cores, Python, the peer's version, the commit."""
+def line(peers: Sequence[str] = ("nvitop-exporter", "prometheus-client")) -> str:
+    """One line: CPU model, cores, Python, the peers' versions, the commit."""
+    versions = ", ".join(f"{peer} {version(peer)}" for peer in peers)
     return (
         f"{_cpu()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start; Python {platform.python_version()};"
-        f" nvitop-exporter {version('nvitop-exporter')}, prometheus-client {version('prometheus-client')};"
-        f" commit {_commit()}"
+        f" {versions}; commit {_commit()}"
     )
 
 

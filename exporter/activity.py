@@ -10,12 +10,14 @@ driver's says nothing of that GPU's instances, and neither does a sample that is
 
 from __future__ import annotations
 
-import re
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.topology import compare, instance_profile, slices
 from exporter.model import (
     DeviceUse,
     DeviceUuid,
@@ -38,8 +40,6 @@ UNRESOLVED = "unresolved_device_id"
 
 _READINGS = ("engine_active", "sm_active", "tensor_active", "memory_bandwidth")
 
-_SLICES = re.compile(r"(?:[0-9]{1,2}c\.)?([0-9]{1,2})g\.", re.ASCII)
-_COMPUTE_INSTANCE = re.compile(r"[0-9]{1,2}c\.(.+)", re.ASCII)
 _LARGER_IS_CAPPED = frozenset({"ampere"})
 """Where, of instances of several sizes on one GPU, the larger ones' activity is capped by the smallest's (NVIDIA/DCGM#248)."""
 
@@ -53,10 +53,19 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Residents:
+    """The processes of a device, and since when (monotonic seconds) each of them has been seen there."""
+
+    pids: frozenset[int]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class ActivityMemory:
-    """Layouts by GPU, and the page last counted."""
+    """Layouts by GPU, residents by device, and the page last counted."""
 
     layouts: Mapping[GpuUuid, Layout] = field(default_factory=dict)
+    residents: Mapping[DeviceUuid, Residents] = field(default_factory=dict)
     serial: int = 0
 
 
@@ -79,6 +88,7 @@ def with_activity(
         return Told(driver), memory
     layouts = {gpu.uuid: _layout(gpu, memory.layouts.get(gpu.uuid), now) for gpu in driver.inventory.gpus}
     uses = dict(driver.devices)
+    residents: dict[DeviceUuid, Residents] = {}
     findings: set[tuple[str, str]] = set()
     for gpu in driver.inventory.gpus:
         if gpu.lost:
@@ -87,9 +97,19 @@ def with_activity(
         findings |= page.unresolved()
         for uuid, found in page.devices():
             if uuid in uses:
-                uses[uuid] = _filled(uses[uuid], found, page.sampled(uuid))
+                residents[uuid] = _residents(uses[uuid], memory.residents.get(uuid), now)
+                uses[uuid] = page.filled(uuid, uses[uuid], found, residents[uuid].since)
     refused, serial = _refused(dcgm, memory.serial, now)
-    return Told(replace(driver, devices=uses), frozenset(findings), refused), ActivityMemory(layouts, serial)
+    told = Told(replace(driver, devices=uses), frozenset(findings), refused)
+    return told, ActivityMemory(layouts, residents, serial)
+
+
+def _residents(use: DeviceUse, before: Residents | None, now: float) -> Residents:
+    """Who runs on a device; where nobody can tell, nobody is said to have come."""
+    if isinstance(use.processes, Missing):
+        return Residents(frozenset(), -math.inf) if before is None else before
+    pids = frozenset(process.pid for process in use.processes)
+    return Residents(pids, before.since if before is not None and pids <= before.pids else now)
 
 
 def _layout(gpu: Gpu, before: Layout | None, now: float) -> Layout:
@@ -107,79 +127,94 @@ def _refused(dcgm: DcgmReading | Missing, serial: int, now: float) -> tuple[Mapp
 
 
 class _Of:
-    """What a page says of one GPU, None where it has no row of it; Missing where there is no page."""
+    """What a page says of one GPU: None where it has no row of it, Missing where there is no page."""
 
     def __init__(self, gpu: Gpu, told: DcgmGpu | Missing | None, now: float, since: float) -> None:
-        self.gpu, self.told, self._now, self._since = gpu, told, now, since
+        self.gpu, self._told, self._now, self._since = gpu, told, now, since
+        self._rows: Mapping[int | None, DcgmDevice] = {}
+        if isinstance(told, DcgmGpu):
+            self._rows = {each.gpu_instance: each for each in told.devices}
+        self._topology = compare(
+            {number: each.profile for number, each in self._rows.items() if number is not None},
+            {each.gpu_instance: each.profile for each in gpu.instances},
+        )
 
     def unresolved(self) -> frozenset[tuple[str, str]]:
-        """Instances of the page that the driver does not list. One without a profile has no compute instance, and no MIG device."""
-        if self.told is None or isinstance(self.told, Missing):
-            return frozenset()
-        known = {each.gpu_instance for each in self.gpu.instances}
-        strange = [each for each in self.told.devices if each.profile and each.gpu_instance not in known]
-        return frozenset((UNRESOLVED, f"{self.gpu.uuid}/{each.gpu_instance}") for each in strange)
+        """Instances of the page that the driver does not list."""
+        return frozenset((UNRESOLVED, f"{self.gpu.uuid}/{number}") for number in self._topology.unknown)
 
     def devices(self) -> Iterator[tuple[DeviceUuid, DcgmDevice | Missing]]:
         """What the page says of each device that can be busy."""
-        if self.told is None:
+        if self._told is None:
             return
         if self.gpu.mig_current is not True:
-            yield DeviceUuid(self.gpu.uuid), _AMBIGUOUS if self.unresolved() else self._row(None)
+            yield DeviceUuid(self.gpu.uuid), self._row(None)
             return
-        held = self.unresolved() or self._missing() or self._otherwise()
         sharers = Counter(each.gpu_instance for each in self.gpu.instances)
         for instance in self.gpu.instances:
             if sharers[instance.gpu_instance] > 1:
                 continue  # the page has one figure for all of them, which is none of theirs
-            row = _AMBIGUOUS if held else self._row(instance.gpu_instance)
+            row = self._row(instance.gpu_instance)
             yield instance.uuid, row if isinstance(row, Missing) else _of_its_own(row, instance, self.gpu)
 
     def _row(self, gpu_instance: int | None) -> DcgmDevice | Missing:
-        if self.told is None or isinstance(self.told, Missing):
-            return _UNSUPPORTED if self.told is None else self.told
-        if self._now > self.told.good_until:
+        told = self._told
+        if not isinstance(told, DcgmGpu):
+            return _UNSUPPORTED if told is None else told
+        if self._now > told.good_until:
             return _STALE
-        if gpu_instance is not None and self.told.seen < self._since:
+        if not self._topology.same:
+            return _AMBIGUOUS
+        if told.seen < self._since:
             return _NOT_YET
-        return next((each for each in self.told.devices if each.gpu_instance == gpu_instance), _UNSUPPORTED)
+        return self._rows.get(gpu_instance, _UNSUPPORTED)
 
-    def _missing(self) -> bool:
-        """Whether the page lacks an instance that the driver lists."""
-        if self.told is None or isinstance(self.told, Missing):
-            return False
-        on_page = {each.gpu_instance for each in self.told.devices}
-        return any(each.gpu_instance not in on_page for each in self.gpu.instances)
+    def filled(self, uuid: DeviceUuid, use: DeviceUse, found: DcgmDevice | Missing, since: float) -> DeviceUse:
+        """What the driver does not offer of a device, from the page; or why it is not there. It runs what it does since `since`."""
+        offered: tuple[Reading, ...] = (use.engine_active, use.sm_active, use.tensor_active, use.memory_bandwidth)
+        page: tuple[Reading, ...] = (found,) * len(_READINGS) if isinstance(found, Missing) else _activity(found)
+        taken = [theirs if ours == _UNSUPPORTED else ours for ours, theirs in zip(offered, page, strict=True)]
+        given = [
+            name
+            for name, ours, now in zip(_READINGS, offered, taken, strict=True)
+            if ours is not now and not isinstance(now, Missing)
+        ]
+        engine, sm, tensor, bandwidth = taken
+        return replace(
+            use,
+            engine_active=engine,
+            sm_active=sm,
+            tensor_active=tensor,
+            memory_bandwidth=bandwidth,
+            sampled=self._sampled(uuid, since, frozenset(given)) if given else None,
+        )
 
-    def _otherwise(self) -> bool:
-        """Whether an instance of the page has another number of slices. Names are not compared: labels round sizes wrongly."""
-        if self.told is None or isinstance(self.told, Missing):
-            return False
-        labelled = {each.gpu_instance: each.profile for each in self.told.devices}
-        return any(not _same_slices(labelled.get(each.gpu_instance, ""), each.profile) for each in self.gpu.instances)
-
-    def sampled(self, uuid: DeviceUuid) -> Sampled | None:
-        """Where and over what time a device's activity was read."""
-        if self.told is None or isinstance(self.told, Missing):
+    def _sampled(self, uuid: DeviceUuid, since: float, readings: frozenset[str]) -> Sampled | None:
+        told = self._told
+        if not isinstance(told, DcgmGpu):
             return None
-        return Sampled("dcgm", self.told.began, self.told.seen, self.told.interval, low_confidence=self._capped(uuid))
+        return Sampled(
+            source="dcgm",
+            began=told.began,
+            seen=told.seen,
+            interval=told.interval,
+            covers=since <= told.began,
+            low_confidence=uuid in self._capped,
+            readings=readings,
+        )
 
-    def _capped(self, uuid: DeviceUuid) -> bool:
-        if self.gpu.architecture not in _LARGER_IS_CAPPED:
-            return False
-        sizes = {each.uuid: _slices(each.profile) for each in self.gpu.instances}
-        return sizes.get(uuid, 0) > min(sizes.values(), default=0)
+    @cached_property
+    def _capped(self) -> frozenset[DeviceUuid]:
+        """The instances that are larger than the smallest, where that makes them read too low."""
+        if self.gpu.architecture not in _LARGER_IS_CAPPED or not self.gpu.instances:
+            return frozenset()
+        sizes = {each.uuid: slices(each.profile) for each in self.gpu.instances}
+        smallest = min(sizes.values())
+        return frozenset(uuid for uuid, size in sizes.items() if size > smallest)
 
 
-def _slices(profile: str) -> int:
-    """Compute slices of the GPU instance, as its name has them."""
-    found = _SLICES.match(profile)
-    return 0 if found is None else int(found[1])
-
-
-def _same_slices(labelled: str, attached: str) -> bool:
-    on_page, listed = _slices(labelled), _slices(attached)
-    return not on_page or not listed or on_page == listed
+def _activity(row: DcgmDevice) -> tuple[Reading, ...]:
+    return row.engine, row.sm, row.tensor, row.bandwidth
 
 
 def _of_its_own(row: DcgmDevice, instance: MigInstance, gpu: Gpu) -> DcgmDevice:
@@ -188,10 +223,10 @@ def _of_its_own(row: DcgmDevice, instance: MigInstance, gpu: Gpu) -> DcgmDevice:
     Engine, SMs and tensor cores count against the whole GPU instance: a compute instance with a third of its SMs reads a third
     when it is full (NVIDIA/DCGM#138). Memory bandwidth is the GPU instance's, all of which its compute instance may use.
     """
-    inner = _COMPUTE_INSTANCE.match(instance.profile)
-    if inner is None:
+    around_it = instance_profile(instance.profile)
+    if around_it == instance.profile:
         return row
-    around = next((each.sm_count for each in gpu.profiles if each.name == inner[1]), None)
+    around = next((each.sm_count for each in gpu.profiles if each.name == around_it), None)
     if around is None or isinstance(instance.sm_count, Missing) or instance.sm_count <= 0:
         return replace(row, engine=_UNSUPPORTED, sm=_UNSUPPORTED, tensor=_UNSUPPORTED)
     times = max(1.0, around / instance.sm_count)
@@ -214,28 +249,3 @@ def activity_sources(use: DeviceUse) -> dict[str, str]:
     by_gpm = any(name not in taken for name in told if name != "engine_active")
     own = "gpm" if by_gpm else "nvml"
     return {name: use.sampled.source if use.sampled is not None and name in taken else own for name in told}
-
-
-def _filled(use: DeviceUse, found: DcgmDevice | Missing, sampled: Sampled | None) -> DeviceUse:
-    """What the driver does not offer of a device, from the page; or why it is not there either."""
-    offered: tuple[Reading, ...] = (use.engine_active, use.sm_active, use.tensor_active, use.memory_bandwidth)
-    page: tuple[Reading, ...] = (
-        (found,) * len(_READINGS)
-        if isinstance(found, Missing)
-        else (found.engine, found.sm, found.tensor, found.bandwidth)
-    )
-    taken = [theirs if ours == _UNSUPPORTED else ours for ours, theirs in zip(offered, page, strict=True)]
-    given = frozenset(
-        name
-        for name, ours, now in zip(_READINGS, offered, taken, strict=True)
-        if ours is not now and not isinstance(now, Missing)
-    )
-    engine, sm, tensor, bandwidth = taken
-    return replace(
-        use,
-        engine_active=engine,
-        sm_active=sm,
-        tensor_active=tensor,
-        memory_bandwidth=bandwidth,
-        sampled=None if sampled is None or not given else replace(sampled, readings=given),
-    )

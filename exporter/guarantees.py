@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from exporter.availability import Faults, availability, remember
 from exporter.catalogue import PartitionKey
 from exporter.conformance import conformance
-from exporter.exclusive_compute import exclusive_compute, slow_since
+from exporter.exclusive_compute import Slow, exclusive_compute, slow_since
 from exporter.isolation import isolation
 from exporter.memory_guarantee import memory as memory_verdict
 from exporter.model import (
@@ -41,7 +41,7 @@ class JudgeMemory:
     faults: Faults = field(default_factory=Faults)
     trust: TrustMemory = field(default_factory=TrustMemory)
     shared: SharedMemory = field(default_factory=SharedMemory)
-    slow: Mapping[GpuUuid, float] = field(default_factory=dict)  # since when, monotonic seconds
+    slow: Mapping[GpuUuid, Slow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Bench:
     holders: Mapping[DeviceUuid, Sequence[Partition]]
     gpus: Mapping[GpuUuid, GpuUse]
     shared: Mapping[PartitionKey, Verdict]
-    slow: Mapping[GpuUuid, float]
+    slow: Mapping[GpuUuid, Slow]
 
 
 def judge(snapshot: Snapshot, policy: Policy, memory: JudgeMemory) -> tuple[Verdicts, JudgeMemory]:

@@ -148,6 +148,7 @@ class Sampled:
     began: float  # the earliest that the mean is over, monotonic seconds
     seen: float  # when it was first seen
     interval: float  # seconds that it is the mean of
+    covers: bool = True  # what runs there now ran in all of that time, as far as can be told
     low_confidence: bool = False  # known to be too low now and then
     readings: frozenset[str] = frozenset()  # which of the device's readings
 

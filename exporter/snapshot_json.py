@@ -58,6 +58,7 @@ def _device(device: Device, at: float) -> Json:
         "source": sampled.source,
         "age": at - sampled.seen,
         "interval": sampled.interval,
+        "covers": sampled.covers,
         "low_confidence": sampled.low_confidence,
     }
     return document | {"sample": sample}

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from exporter.dcgm.history import History, reading
 from exporter.dcgm.page import parse
 from exporter.dcgm.reading import DcgmReading
-from exporter.errors import SourceError
-from exporter.model import Reason
 from exporter.simulator.clock import Clock
 from exporter.simulator.hardware import Device, SimGpu
 from exporter.simulator.node import SimNode
@@ -30,18 +28,19 @@ class SimDcgm:
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
         self._before = Sample()
-        self._page: str | None = None
+        self._page = render(clock.node, Sample(), sample(clock.node))  # before its first second nothing ran
         self._history = History()
         clock.every(seconds, self._collect)
 
-    def read(self, now: float) -> DcgmReading:
-        """Read the page. Raises SourceError before the first collection."""
+    def page(self, now: float) -> str:
+        """What is served at `now`, monotonic seconds."""
         with self._clock.lock:
             self._clock.advance(now)
-            page = self._page
-        if page is None:
-            raise SourceError("dcgm-exporter has collected nothing yet", Reason.NOT_YET)
-        told, self._history = reading(parse(page), now, self._history)
+            return self._page
+
+    def read(self, now: float) -> DcgmReading:
+        """Read the page."""
+        told, self._history = reading(parse(self.page(now)), now, self._history)
         return told
 
     def close(self) -> None:
@@ -83,11 +82,11 @@ def _values(gpu: SimGpu, device: Device, before: Sample, now: Sample) -> Iterato
     climate, memory = gpu.climate, device.memory
     first, last = before.devices.get(device.uuid, _NOTHING), now.devices[device.uuid]
     span = now.at - before.at
-    means = (
-        (last.busy - first.busy) / span,
-        (last.sm - first.sm) / span,
-        (last.tensor - first.tensor) / span,
-        (last.bandwidth - first.bandwidth) / span,
+    grown = (
+        last.busy - first.busy,
+        last.sm - first.sm,
+        last.tensor - first.tensor,
+        last.bandwidth - first.bandwidth,
     )
     shown = (
         f"{climate.clock / _MHZ:.0f}",
@@ -96,7 +95,7 @@ def _values(gpu: SimGpu, device: Device, before: Sample, now: Sample) -> Iterato
         f"{climate.energy * 1000:.0f}",
         f"{memory.used // _MIB}",
         f"{memory.free // _MIB}",
-        *(f"{min(1.0, max(0.0, mean)):f}" for mean in means),
+        *(f"{min(1.0, each / span) if span > 0 else 0.0:f}" for each in grown),
     )
     return zip((name for name, _, _ in _FIELDS), shown, strict=True)
 

@@ -36,7 +36,7 @@ from exporter.simulator.population import Reservation
 from exporter.simulator.readings import WINDOW, DeviceReader, Sample, gpu_uses, inventory, sample
 from exporter.simulator.spec import Access, Faulty, GpuSharing, Scenario
 from exporter.simulator.tenancy import SimPod, SimProcess, Tenancy
-from exporter.sources.base import DcgmSource, Driver, HookSource, Kubelet, PodSource, ProcessSource
+from exporter.sources.base import Driver, HookSource, Kubelet, PodSource, ProcessSource
 
 COMMAND_BYTES = 15
 """The kernel cuts /proc/<pid>/comm to this length (TASK_COMM_LEN less its end)."""
@@ -196,7 +196,7 @@ class SimSources:
     processes: ProcessSource
     hooks: HookSource
     node: SimNode
-    dcgm: DcgmSource | None = None
+    dcgm: SimDcgm | None = None
 
     @property
     def enforcers(self) -> Enforcers:

@@ -48,7 +48,21 @@ def texts(*near: str) -> st.SearchStrategy[str]:
     return pieces | st.lists(pieces, max_size=6).map("".join) | mangled(near or (GPU,))
 
 
-NUMBERS: tuple[str, ...] = ("0", "00", "-1", "1", "2", "1.5", "101", "999999999", "9999999999", "9" * 19, "9" * 21, "9" * 40, "9" * 5000)
+NUMBERS: tuple[str, ...] = (
+    "0",
+    "00",
+    "-1",
+    "1",
+    "2",
+    "1.5",
+    "101",
+    "999999999",
+    "9999999999",
+    "9" * 19,
+    "9" * 21,
+    "9" * 40,
+    "9" * 5000,
+)
 NUMBERS += ("0.0", ".5", "1e400", "1_0", "0x10", "nan", "inf", "\u0663", "\uff11", "")
 """What stands where a number should."""
 

@@ -67,6 +67,7 @@ SAMPLED = st.builds(
     began=st.floats(-100.0, 200.0),
     seen=st.floats(-50.0, 200.0),
     interval=st.just(30.0),
+    covers=st.booleans(),
     low_confidence=st.booleans(),
     readings=st.just(frozenset({"engine_active"})),
 )
