@@ -16,12 +16,14 @@ FROM ${BASE} AS python
 # A pinned version would be gone from Debian's mirrors with the next security update.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends python3 \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 
 FROM python AS build
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install --yes --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3-venv \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY constraints.txt ./
 # Constraints hold for what builds the wheel as well. hatchling is Python alone.
@@ -31,11 +33,13 @@ COPY pyproject.toml README.md LICENSE slicewatch.py ./
 COPY exporter exporter
 COPY slo slo
 COPY toolkit toolkit
-RUN /pip/bin/pip wheel --no-deps --wheel-dir /wheels .
+# A site's own index, and its authority: --secret=id=pip,src=pip.conf --secret=id=ca,src=ca.crt, with `cert = /run/secrets/ca`.
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /pip/bin/pip wheel --no-deps --wheel-dir /wheels .
 
 FROM build AS exporter-files
-RUN /pip/bin/pip --python /opt/slicewatch/bin/python install --no-compile \
-    "$(echo /wheels/slicewatch-*.whl)[kubernetes]"
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /pip/bin/pip --python /opt/slicewatch/bin/python install --no-compile "$(echo /wheels/slicewatch-*.whl)[kubernetes]"
 # Of the Kubernetes client only what authenticates and connects is used (exporter/sources/kubernetes_api.py). It loads its
 # copy for asyncio and its generated models and calls when they are asked for: nine tenths of the image, never asked for.
 # tests/deploy/test_image.py refuses these modules to the source and has it talk to an API server.
@@ -46,7 +50,8 @@ RUN rm -r python3.*/site-packages/kubernetes/aio \
     && /opt/slicewatch/bin/python -m compileall -q .
 
 FROM build AS slo-files
-RUN /pip/bin/pip --python /opt/slicewatch/bin/python install "$(echo /wheels/slicewatch-*.whl)[slo]"
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    /pip/bin/pip --python /opt/slicewatch/bin/python install "$(echo /wheels/slicewatch-*.whl)[slo]"
 
 FROM python AS runtime
 ENV PATH=/opt/slicewatch/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

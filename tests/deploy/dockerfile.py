@@ -25,14 +25,14 @@ class Instruction:
 
 
 def instructions(text: str) -> Iterator[Instruction]:
-    """Every instruction of a Dockerfile without heredocs."""
+    """Every instruction of a Dockerfile without heredocs; mounts are left out."""
     lines = (line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     stage = ""
     for line in "\n".join(lines).replace("\\\n", " ").splitlines():
         word, _, rest = line.partition(" ")
         if word == "FROM":
             stage = rest.split()[-1]
-        yield Instruction(stage, word, " ".join(rest.split()))
+        yield Instruction(stage, word, re.sub(r"--mount=\S+ ", "", " ".join(rest.split())))
 
 
 def play(stages: Sequence[str], folder: Path) -> Path:
