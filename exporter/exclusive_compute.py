@@ -6,7 +6,21 @@ the engine is busy. The cause of a slow clock is read from the clock event reaso
 
 from __future__ import annotations
 
-from exporter.model import Device, GpuUse, Missing, Partition, Reading, Reason, Throttle
+from collections.abc import Iterable, Mapping
+
+from exporter.model import (
+    Device,
+    DeviceUse,
+    GpuState,
+    GpuUse,
+    GpuUuid,
+    Missing,
+    Partition,
+    Reading,
+    Reason,
+    Sampled,
+    Throttle,
+)
 from exporter.policy import Policy
 from exporter.verdict import Cause, Evidence, Outcome, Verdict, blind
 
@@ -20,19 +34,36 @@ _REASONS: tuple[tuple[frozenset[Throttle], Cause], ...] = (
 _ABSURD_HERTZ = 1e11
 """No SM clock is near this; a maximum above it is no maximum."""
 
+_ALWAYS = 0.9
+"""A mean from here on is of an engine that was busy nearly all of the time."""
+
 _HALF = 0.5
 """A GPU that is busy for less than this may idle its clocks down by itself between kernels."""
 
 
-def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy) -> Verdict:
-    """Answer for one partition whose device is present; `use` are its GPU's clocks and reasons."""
+def slow_since(
+    gpus: Iterable[GpuState], now: float, policy: Policy, before: Mapping[GpuUuid, float]
+) -> dict[GpuUuid, float]:
+    """Since when (monotonic seconds) each GPU that is slow has been so without a break, as far as ticks tell."""
+    found = {}
+    for state in gpus:
+        speed = clock_speed(state.use, policy)
+        if not isinstance(speed, Missing) and speed < 1 - policy.compute_tolerance:
+            found[state.gpu.uuid] = before.get(state.gpu.uuid, now)
+    return found
+
+
+def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy, slow: float | None = None) -> Verdict:
+    """Answer for one partition whose device is present; `use` are its GPU's clocks and reasons, slow since `slow`."""
     device, promise = partition.device, partition.promise.compute
     if device is None or promise is None:
         return blind(Reason.UNSUPPORTED)
     engine, promised = device.use.engine_active, promise.amount
     if isinstance(engine, Missing):
         return blind(engine.reason)
-    if engine < policy.busy_threshold:
+    sampled = _mean(device.use)
+    # A mean is of a time that has passed; whether anything runs here at all is known of now.
+    if engine < policy.busy_threshold or (sampled is not None and device.use.processes == ()):
         return Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
     attached = attached_share(partition, device)
     speed = clock_speed(use, policy)
@@ -49,6 +80,9 @@ def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy) -> Verd
     if whole >= promised and use.throttle == frozenset():
         # Slow, busy, and by the driver held back by nothing: clock and activity were read at different moments.
         return blind(Reason.AMBIGUOUS)
+    lasting = whole < promised or (sampled is not None and slow is not None and slow <= sampled.began)
+    if sampled is not None and not (lasting and _always_wanted(sampled, engine)):
+        return blind(Reason.DEMAND_UNKNOWN)
     loss = {
         Cause.WRONG_PROFILE: (promised - whole) / promised,
         cause: (whole - delivered) / promised,
@@ -60,6 +94,19 @@ def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy) -> Verd
         delivered=delivered,
         evidence=Evidence.BUSY,
     )
+
+
+def _mean(use: DeviceUse) -> Sampled | None:
+    """Over what time the engine's activity is a mean, where it is one."""
+    return use.sampled if use.sampled is not None and "engine_active" in use.sampled.readings else None
+
+
+def _always_wanted(sampled: Sampled, engine: float) -> bool:
+    """Whether a tenant surely wanted its device in nearly all of a mean's time.
+
+    Of a lower mean over half a minute nobody can tell which of its seconds were wanted.
+    """
+    return not sampled.low_confidence and engine >= _ALWAYS
 
 
 def attached_share(partition: Partition, device: Device) -> Reading:

@@ -6,7 +6,6 @@ the node to the time of the question.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from exporter.model import (
 from exporter.readback import Enforcers
 from exporter.records import HookKey, Limit, Sharing
 from exporter.simulator import ledgers
+from exporter.simulator.clock import Clock
+from exporter.simulator.dcgm import SimDcgm
 from exporter.simulator.hardware import Device, resource_name
 from exporter.simulator.labels import node_labels
 from exporter.simulator.node import SimNode
@@ -35,26 +36,13 @@ from exporter.simulator.population import Reservation
 from exporter.simulator.readings import WINDOW, DeviceReader, Sample, gpu_uses, inventory, sample
 from exporter.simulator.spec import Access, Faulty, GpuSharing, Scenario
 from exporter.simulator.tenancy import SimPod, SimProcess, Tenancy
-from exporter.sources.base import Driver, HookSource, Kubelet, PodSource, ProcessSource
+from exporter.sources.base import DcgmSource, Driver, HookSource, Kubelet, PodSource, ProcessSource
 
 COMMAND_BYTES = 15
 """The kernel cuts /proc/<pid>/comm to this length (TASK_COMM_LEN less its end)."""
 
 STORE_GOOD_SECONDS = 60.0
 """A pod store that has not heard from the API server for longer refuses to answer."""
-
-
-class Clock:
-    """The node and the lock around it. `start` is the monotonic time of the node's second 0."""
-
-    def __init__(self, node: SimNode, start: float) -> None:
-        self.node = node
-        self.lock = threading.Lock()
-        self._start = start
-
-    def advance(self, now: float) -> None:
-        """Move the node to `now` (monotonic seconds); a caller that comes late finds it further on. Hold the lock."""
-        self.node.advance_to(max(self.node.now, now - self._start))
 
 
 class SimDriver:
@@ -208,6 +196,7 @@ class SimSources:
     processes: ProcessSource
     hooks: HookSource
     node: SimNode
+    dcgm: DcgmSource | None = None
 
     @property
     def enforcers(self) -> Enforcers:
@@ -222,7 +211,13 @@ def build(
     node = SimNode(scenario, seed)
     clock = Clock(node, start)
     return SimSources(
-        SimDriver(clock), SimKubelet(clock, sleep), SimPods(clock), SimProcesses(clock), SimHooks(clock), node
+        driver=SimDriver(clock),
+        kubelet=SimKubelet(clock, sleep),
+        pods=SimPods(clock),
+        processes=SimProcesses(clock),
+        hooks=SimHooks(clock),
+        node=node,
+        dcgm=SimDcgm(clock, scenario.dcgm_seconds) if scenario.dcgm_seconds else None,
     )
 
 

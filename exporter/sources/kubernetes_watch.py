@@ -23,6 +23,8 @@ from exporter.sources.kubernetes_api import Api, Expired
 from exporter.sources.pods import PodStore, slim
 
 _PAGE = "500"
+_MOST_PAGES = 40
+"""A node has at most a few hundred pods; a list that goes on and on is not one of a node."""
 _GONE = 410
 _SHORT_WATCH = 1.0
 """Seconds. A watch that ends sooner without an event is a failure, else a broken proxy makes a busy loop."""
@@ -107,7 +109,7 @@ class PodWatch:
         """Fill the store; return the resource version to watch from."""
         found: list[Pod] = []
         params = {**self._selector, "limit": _PAGE, "resourceVersion": start}
-        while True:
+        for _ in range(_MOST_PAGES):
             page = self._api.get("list pods", "/api/v1/pods", params, timeout=self._timing.request)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise SourceError("kubernetes: list pods: the answer is no list")
@@ -116,7 +118,9 @@ class PodWatch:
             if not meta.get("continue"):
                 break
             # A continued list is of the version that its token names; giving one beside it is refused.
-            params = {**self._selector, "limit": _PAGE, "continue": meta["continue"]}
+            params = {**self._selector, "limit": _PAGE, "continue": str(meta["continue"])}
+        else:
+            raise SourceError(f"kubernetes: list pods: the list has more than {_MOST_PAGES} pages")
         self._store.replace(found, time.monotonic())
         self._publish()
         return str(meta.get("resourceVersion") or "0")

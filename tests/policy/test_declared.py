@@ -14,8 +14,8 @@ import pytest
 
 from exporter.model import Missing, Reason
 from exporter.policy import DemandSignal
+from exporter.sources.bounded_page import Place
 from exporter.sources.declared import Backlog, DeclaredDemand, Limits, Server, Target, targets
-from exporter.sources.declared_page import Place
 
 FAST = Limits(deadline=0.5, period=0.02, good_for=10.0, longest_retry=0.1, workers=4)
 WAITING = b"# TYPE waiting gauge\nwaiting 3\n"
