@@ -44,7 +44,7 @@ CHECKS = {
         Check("slicewatch exporter --once --source=simulator", 0, "gpu_partition_guarantee_seconds_total"),
         Check("slicewatch doctor --source=simulator", 0, "podresources"),
         Check("slicewatch doctor --kubernetes=/etc/no-config", 2, "cannot read this kubeconfig"),
-        Check("slicewatch slo validate", 2, "slicewatch[slo]"),
+        Check("slicewatch slo check --prometheus=http://127.0.0.1:9", 2, "slicewatch[slo]"),
         Check("python3 -c 'import polars'", 1, "No module named 'polars'"),
     ),
     "slo": (
