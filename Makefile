@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench truth up clean
+.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench truth up image clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ bench: $(STAMP) ## measure: tick, page, scrape, memory, beside nvitop-exporter o
 
 up: $(STAMP) ## exporter, Prometheus and Alertmanager on loopback, to be looked at; Ctrl-C ends them
 	$(BIN)/python -m tools.up $(UP_FLAGS)
+
+image: $(STAMP) ## build both container images with buildah, run and measure them; IMAGE_FLAGS=--stand-in where no registry is reached
+	$(BIN)/python -m tools.image $(IMAGE_FLAGS)
 
 truth: $(STAMP) ## measure the judge against simulated truth
 	$(BIN)/python -m bench.truth $(TRUTH_FLAGS)
