@@ -150,7 +150,7 @@ def test_what_is_no_request_is_refused_and_closed(served: Running, sent: bytes, 
 
 def test_before_the_first_page_there_is_nothing_to_scrape_and_the_node_is_not_ready():
     publisher = Publisher()
-    web = Web(listen=Address("127.0.0.1", 0), config_file=None, max_requests=1)
+    web = Web(listen=Address("127.0.0.1", 0), config_file=None, max_requests=2)
     with Server(web, Site(publisher, lambda: False, str)) as server:
         served = Running(server, publisher)
         for path in ("/metrics", "/snapshot", "/-/ready", "/-/healthy"):
@@ -238,13 +238,44 @@ def test_one_request_more_than_allowed_is_refused_and_health_is_not():
         assert served.get("/metrics")[0].status == 200
 
 
-def test_more_connections_than_allowed_are_turned_away_and_room_is_found_again():
-    with running(max_requests=1) as served, contextlib.ExitStack() as stack:
+def test_a_connection_that_asks_for_nothing_makes_room_for_one_that_does():
+    # Two, because a client may have its answer before the server has let go of its place.
+    with running(max_requests=2) as served, contextlib.ExitStack() as stack:
         held = [stack.enter_context(served.raw()) for _ in range(64)]
-        with served.raw() as late:
-            assert read_to_end(late).startswith(b"HTTP/1.1 503 ")
-        held[0].close()
+        for slow in held[:32]:
+            slow.sendall(b"GET /metr")
+        for _ in range(3):
+            response, body = served.get("/metrics")
+            assert (response.status, body) == (200, TEXT)
+        assert read_to_end(held[0]) == b""  # the one that has been silent for longest
+        held[-1].sendall(b"GET /-/ready HTTP/1.0\r\n\r\n")
+        assert read_to_end(held[-1]).startswith(b"HTTP/1.1 200 ")
+
+
+def test_more_connections_than_allowed_are_turned_away_and_room_is_found_again():
+    release = threading.Event()
+
+    def healthy() -> bool:
+        assert release.wait(10)
+        return True
+
+    with running(max_requests=1, healthy=healthy) as served, contextlib.ExitStack() as stack:
+        held = [stack.enter_context(served.raw()) for _ in range(64)]
+        for busy in held:
+            busy.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert _eventually(lambda: _turned_away(served))
+        release.set()
         assert _eventually(lambda: _status(served) == 200)
+
+
+def _turned_away(served: Running) -> bool:
+    """Whether a connection is refused before it has said anything, as when every other has a request under way."""
+    with served.raw() as late:
+        late.settimeout(0.2)
+        try:
+            return read_to_end(late).startswith(b"HTTP/1.1 503 ")
+        except TimeoutError:
+            return False
 
 
 def test_the_end_closes_idle_connections_at_once_and_lets_a_request_finish():

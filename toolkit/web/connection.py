@@ -29,7 +29,10 @@ class Patience:
 
 
 class Connection(io.RawIOBase):
-    """The reading side of a socket with deadlines, and its sending side. `busy` while a request is under way."""
+    """The reading side of a socket with deadlines, and its sending side. `busy` while a request is under way.
+
+    `asking` while a whole request has not come yet, since `since` (monotonic seconds): such a connection has nothing to lose.
+    """
 
     def __init__(self, sock: socket.socket, patience: Patience) -> None:
         super().__init__()
@@ -37,11 +40,18 @@ class Connection(io.RawIOBase):
         self._patience = patience
         self._deadline: float | None = None
         self.busy = False
+        self.asking = True
+        self.since = time.monotonic()
 
     def await_request(self) -> None:
         """Start waiting for a request: idle until its first byte."""
         self.busy = False
         self._deadline = None
+        self.asking, self.since = True, time.monotonic()
+
+    def asked(self) -> None:
+        """Note that the head of a request has come whole."""
+        self.asking = False
 
     def readable(self) -> bool:
         """Return True: this is the reading side."""

@@ -97,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a GET; HEAD is the same without the body."""
+        self._conversation.asked()
         self._discard_body()
         access = self._host.access()
         self._extra = access.headers

@@ -138,10 +138,14 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, or turn it away when there are too many."""
+        """Give the connection a thread. When there are too many, one that asks for nothing makes room, else it is turned away."""
         with self._change:
             full = self._count >= self._most
+            waiting = self._longest_asking() if full else None
+            full = full and waiting is None
             self._count += not full
+        if waiting is not None:
+            waiting.hang_up()
         if full:
             if self._web_access.current().context is None:
                 request.settimeout(0)
@@ -154,6 +158,15 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         except RuntimeError:  # no thread could be started
             self._left()
             raise
+
+    def _longest_asking(self) -> Connection | None:
+        """Take the connection out of the book that has been without a whole request for longest; its thread ends with it.
+
+        Whoever opens all the connections there are and says nothing would else keep Prometheus, and a probe of the
+        kubelet's, away for as long as a connection may be idle.
+        """
+        asking = [(each.since, thread) for thread, each in self._open.items() if each.asking]
+        return self._open.pop(min(asking)[1]) if asking else None
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # the signature is socketserver's
         """Log a fault of one connection; the server goes on."""
