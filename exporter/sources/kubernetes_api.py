@@ -37,6 +37,9 @@ _CONNECT_SECONDS = 10.0
 _MAX_LINE = 32 * 1024 * 1024
 """Bytes; etcd takes objects of 1.5 MiB, so that a longer line is no event."""
 
+_MAX_DOCUMENT = 32 * 1024 * 1024
+"""Bytes; a page of a list has at most 500 pods, of some 20 KB each. Decoded, a document takes ten times its size."""
+
 _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     # The kernel finds a peer that is gone after a minute, long before the read timeout of a quiet watch does.
@@ -80,7 +83,7 @@ class Api:
         """GET one JSON document; `timeout` is seconds between bytes. `what` names it in an error's line."""
         response = self._request(what, path, params, accept, timeout)
         try:
-            return json.loads(_within(what, lambda: response.read(decode_content=True)))
+            return json.loads(_whole(what, response))
         except ValueError as error:
             raise SourceError(f"kubernetes: {what}: the answer is no JSON: {error}") from error
         finally:
@@ -229,6 +232,17 @@ def _within(what: str, call: Any) -> Any:
         raise SourceError(f"kubernetes: {what}: {_line(error)}", Reason.TIMEOUT) from error
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise SourceError(f"kubernetes: {what}: {_line(error)}") from error
+
+
+def _whole(what: str, response: urllib3.BaseHTTPResponse) -> bytes:
+    """Read a document to its end. Raises SourceError when it is larger than any that is asked for here."""
+    body = bytearray()
+    for chunk in iter(lambda: _within(what, lambda: response.read(64 * 1024, decode_content=True)), b""):
+        body += chunk
+        if len(body) > _MAX_DOCUMENT:
+            response.close()
+            raise SourceError(f"kubernetes: {what}: an answer of more than {_MAX_DOCUMENT >> 20} MiB")
+    return bytes(body)
 
 
 def _lines(what: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
