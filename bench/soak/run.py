@@ -16,10 +16,11 @@ from pathlib import Path
 from bench.program import free_port
 from bench.scrape import Form, Scraper
 from bench.soak.node import Churn
-from bench.soak.sample import Books, Sample, counts, held
+from bench.soak.sample import Sample, counts, held
 from bench.soak.troubles import Trouble, every
 from bench.soak.turns import Turns
 from tests.e2e.rig import ROOT, Exporter, Rig, environment
+from tests.faults.books import Books
 from tests.slo.alertmanager.bad_peer import bad_peer, say
 
 STEP = 1.0

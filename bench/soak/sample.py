@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 _SERIES = re.compile(rb"^[a-z]", re.MULTILINE)
 _PARTITION = re.compile(rb"^gpu_partition_", re.MULTILINE)
-_SECONDS = re.compile(
-    rb'^gpu_partition_guarantee_seconds_total\{(.*),guarantee="(\w+)",outcome="\w+"\} (\S+)$', re.MULTILINE
-)
 _DOWN = re.compile(rb'^slicewatch_source_up\{source="(\w+)"\} 0', re.MULTILINE)
 _TICKS = re.compile(rb"^slicewatch_tick_duration_seconds_count (\S+)$", re.MULTILINE)
 _MIB = 1 << 20
-_SLACK = 1e-3
-"""Seconds by which sums of rounded numbers on a page may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,27 +59,3 @@ def counts(page: bytes) -> tuple[int, int, float, tuple[str, ...]]:
         float(ticks[1]) if ticks else 0.0,
         down,
     )
-
-
-@dataclass
-class Books:
-    """Looks, page after page, whether a counter went back and whether every guarantee of a partition has its age."""
-
-    faults: list[str] = field(default_factory=list)
-    looked_at: int = 0
-    _ages: Mapping[tuple[bytes, bytes], float] = field(default_factory=dict)
-
-    def read(self, page: bytes) -> None:
-        """Take a page in the text format, newer than the last one."""
-        ages: dict[tuple[bytes, bytes], float] = {}
-        for partition, guarantee, seconds in _SECONDS.findall(page):
-            key = (partition, guarantee)
-            ages[key] = ages.get(key, 0.0) + float(seconds)
-        oldest: dict[bytes, float] = {}
-        for (partition, guarantee), age in ages.items():
-            if age < self._ages.get((partition, guarantee), 0.0) - _SLACK:
-                self.faults.append(f"{partition.decode()}: the outcomes of {guarantee.decode()} went back to {age:g} s")
-            if abs(age - oldest.setdefault(partition, age)) > _SLACK:
-                self.faults.append(f"{partition.decode()}: the outcomes of {guarantee.decode()} sum to {age:g} s")
-        self._ages = ages
-        self.looked_at += len(ages)
