@@ -17,7 +17,7 @@ from slo.rules import document, promtests, routing
 from slo.rules.routing import Receivers
 from slo.run.options import OPTIONS as SLO_OPTIONS
 from toolkit.options import table
-from tools import manifests
+from tools import manifests, reliability
 from tools.limits import page as limits
 
 ROOT = Path(__file__).parents[1]
@@ -96,6 +96,7 @@ def files() -> Mapping[str, str]:
         "docs/policy.md": policypage.markdown(),
         "docs/limits.md": limits.page(),
         "docs/partitionslo.schema.json": specschema.document(),
+        "docs/reliability.md": reliability.markdown(),
         **dashboards.files(),
         **alerts(),
         **deployed(),

@@ -49,7 +49,7 @@ NODE = (
     Input(
         "documents of the API server",
         "the API server, out of what tenants create",
-        f"{size(kubernetes_answer.MAX_ANSWER)} unpacked, {kubernetes_watch._MOST_PAGES} pages of {kubernetes_watch._PAGE} pods",
+        f"{size(kubernetes_answer.MAX_ANSWER)} unpacked, {kubernetes_watch._MOST_PODS:,} pods",
         f"{kubernetes_answer.WHOLE_SECONDS:g} s, and {_TIMING.request:g} s between bytes",
         ("exporter/sources/kubernetes_answer.py", "exporter/sources/kubernetes_api.py"),
         (
