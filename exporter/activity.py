@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.dcgm.topology import compare, instance_profile, slices
 from exporter.model import (
     DeviceUse,
@@ -76,6 +76,17 @@ class Told:
     driver: DriverReading | Missing
     findings: frozenset[tuple[str, str]] = frozenset()
     refused: Mapping[str, int] = field(default_factory=dict)
+    named: Mapping[DeviceUuid, tuple[NamedPod, ...]] = field(default_factory=dict)  # whom the page says a device is of
+
+
+def misnamed(
+    named: Mapping[DeviceUuid, tuple[NamedPod, ...]], holders: Collection[tuple[DeviceUuid, str, str]]
+) -> dict[DeviceUuid, int]:
+    """How many pods a page names on a device which they do not hold. `holders`: device, namespace, pod, by the kubelet."""
+    found = {
+        uuid: sum((uuid, each.namespace, each.pod) not in holders for each in pods) for uuid, pods in named.items()
+    }
+    return {uuid: count for uuid, count in found.items() if count}
 
 
 def with_activity(
@@ -89,6 +100,7 @@ def with_activity(
     layouts = {gpu.uuid: _layout(gpu, memory.layouts.get(gpu.uuid), now) for gpu in driver.inventory.gpus}
     uses = dict(driver.devices)
     residents: dict[DeviceUuid, Residents] = {}
+    named: dict[DeviceUuid, tuple[NamedPod, ...]] = {}
     findings: set[tuple[str, str]] = set()
     for gpu in driver.inventory.gpus:
         if gpu.lost:
@@ -99,8 +111,10 @@ def with_activity(
             if uuid in uses:
                 residents[uuid] = _residents(uses[uuid], memory.residents.get(uuid), now)
                 uses[uuid] = page.filled(uuid, uses[uuid], found, residents[uuid].since)
+            if not isinstance(found, Missing) and found.named:
+                named[uuid] = found.named
     refused, serial = _refused(dcgm, memory.serial, now)
-    told = Told(replace(driver, devices=uses), frozenset(findings), refused)
+    told = Told(replace(driver, devices=uses), frozenset(findings), refused, named)
     return told, ActivityMemory(layouts, residents, serial)
 
 

@@ -497,4 +497,7 @@ class Snapshot:
         default_factory=dict
     )  # (namespace, pod) → work is waiting
     refused: Mapping[str, int] = field(default_factory=dict)  # check → values refused before the join
+    misnamed: Mapping[DeviceUuid, int] = field(
+        default_factory=dict
+    )  # pods that another source wrongly says hold a device
     mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from exporter.dcgm.fields import ACTIVITY, DRAM, ENERGY, ENGINE, POWER, PROFILED, SM, TENSOR
 from exporter.dcgm.page import DeviceRow, Page
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.dcgm.suspects import ENGINE_ZERO
 from exporter.model import GpuUuid, Missing, Reading, Reason
 
@@ -107,6 +107,9 @@ def _devices(rows: Iterable[DeviceRow], stuck: Collection[tuple[str | None, int 
             sm=values[SM],
             tensor=values[TENSOR],
             bandwidth=values[DRAM],
+            named=tuple(
+                dict.fromkeys(NamedPod(each.namespace, each.pod) for each in row.hints if each.namespace and each.pod)
+            ),
         )
 
 

@@ -17,6 +17,14 @@ _STALE_LEAST, _STALE_MOST = 90.0, 120.0
 """Seconds for which a fingerprint may stand still: three intervals, at the least and at the most these."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedPod:
+    """A pod that a page names as a device's holder: to be compared with the kubelet's word, never believed instead."""
+
+    namespace: str
+    pod: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DcgmDevice:
     """The activity of a GPU (`gpu_instance` None) or GPU instance: ratios of its own capacity, means over an interval."""
@@ -27,6 +35,7 @@ class DcgmDevice:
     sm: Reading
     tensor: Reading
     bandwidth: Reading
+    named: tuple[NamedPod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.dcgm.history import ASSUMED_INTERVAL, History, reading
 from exporter.dcgm.page import parse
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.model import GpuUuid, Missing, Reading, Reason
 from tests.dcgm.pages import GPU, OTHER, page, row
 
@@ -128,6 +128,15 @@ def test_a_zero_that_is_stuck_is_unknown_and_not_idle(text: str, engines: list[R
     told = read((0.0, text))
     assert [each.engine for each in gpu(told).devices if each.gpu_instance is not None] == engines
     assert told.untrusted.get("engine_idle_utilisation_high", 0) == count
+
+
+def test_pods_are_named_once_and_only_whole_names_count():
+    rows = (
+        row("PROF_GR_ENGINE_ACTIVE", 0.4, pod="a", namespace="t"),
+        row("PROF_SM_ACTIVE", 0.4, pod="a", namespace="t"),
+    )
+    told = read((0.0, page(*rows, row("DEV_FB_USED", 4, pod="b"), row("DEV_FB_FREE", 4, hpc_job="j"))))
+    assert device(told).named == (NamedPod("t", "a"),)
 
 
 def test_a_value_copied_to_every_holder_is_the_devices_and_counted():

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from exporter.collect import Collector, Tick
+from exporter.dcgm.reading import DcgmReading, NamedPod
 from exporter.model import Missing, Reading, Reason
+from exporter.recording.disguise import Disguise
+from exporter.recording.file import Header, Reader, Writer
 from exporter.simulator import scenario
 from exporter.simulator.sources import SimSources, build
 from exporter.snapshot_json import snapshot_json
 from exporter.sources.dcgm import DcgmExporter
 from exporter.verdict import Guarantee, Outcome
-from exporter.witness import Clock, Sources
+from exporter.witness import Clock, Hearing, Sources
 from tests.fakes.port import Port, http, port_server
 from tests.scenarios.stage import Hands, Stage, played
 from toolkit.site import site
@@ -186,3 +191,30 @@ def test_the_snapshot_tells_which_source_gave_which_reading():
     whole = json.loads(snapshot_json(hopper.result, hopper.health, 0.0))["devices"]
     assert {source for device in whole for source in device["sources"].values()} == {"gpm"}
     assert all("sample" not in device for device in whole)
+
+
+def test_a_recording_has_the_page_under_the_same_pseudonyms_as_the_rest(tmp_path: Path):
+    stage = Stage(NAME)
+    heard: list[Hearing] = []
+    stage.collector._heard = heard.append
+    stage.play(16)
+    stage.close()
+    evidence = heard[-1].evidence
+    assert isinstance(evidence.dcgm, DcgmReading)
+    ((uuid, gpu), *others) = evidence.dcgm.gpus.items()
+    pod = evidence.pods.items[0]  # type: ignore[union-attr]
+    named = replace(
+        gpu, devices=(replace(gpu.devices[0], named=(NamedPod(pod.namespace, pod.name),)), *gpu.devices[1:])
+    )
+    dcgm = replace(evidence.dcgm, gpus={uuid: named, **dict(others)})
+    writer = Writer(tmp_path / "r", Header("0", 1.0, 0.0, disguised=True), Disguise(b"salt"))
+    writer.append(replace(heard[-1], evidence=replace(evidence, dcgm=dcgm)))
+    writer.close()
+    (back,) = (each.evidence for each in Reader(tmp_path / "r"))
+    assert isinstance(back.dcgm, DcgmReading)
+    assert back.dcgm.serial == dcgm.serial
+    assert set(back.dcgm.gpus) == {each.uuid for each in back.driver.inventory.gpus}  # type: ignore[union-attr]
+    assert uuid not in back.dcgm.gpus
+    (found,) = (pod for gpu in back.dcgm.gpus.values() for device in gpu.devices for pod in device.named)
+    assert (found.namespace, found.pod) == (back.pods.items[0].namespace, back.pods.items[0].name)  # type: ignore[union-attr]
+    assert found.pod != pod.name

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.activity import ActivityMemory, Told, activity_sources, with_activity
 from exporter.dcgm.page import parse
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.dcgm.topology import compare
 from exporter.join import Memory, join
 from exporter.model import DeviceUse, DeviceUuid, DriverReading, Gpu, Missing, Reading, Reason
@@ -42,8 +42,8 @@ def ampere(number: int, *instances: Any) -> Gpu:
     return replace(gpu(number, instances), architecture="ampere", model="NVIDIA A100-SXM4-80GB")
 
 
-def row(gi: int | None, engine: Reading = 0.5, profile: str = "1g.10gb", **more: Reading) -> DcgmDevice:
-    told = {"sm": 0.4, "tensor": 0.3, "bandwidth": 0.2} | more
+def row(gi: int | None, engine: Reading = 0.5, profile: str = "1g.10gb", **more: Any) -> DcgmDevice:
+    told: dict[str, Any] = {"sm": 0.4, "tensor": 0.3, "bandwidth": 0.2} | more
     return DcgmDevice(gpu_instance=gi, profile="" if gi is None else profile, engine=engine, **told)
 
 
@@ -243,6 +243,28 @@ def test_a_mean_of_the_holder_before_is_not_used_by_the_one_who_has_come():
         snapshot, memory = join(world, memory, Policy())
         found.append({held.key.pod: held.used_compute for held in snapshot.partitions}[name])
     assert found == [NOT_YET, pytest.approx(0.4 * 16 / 132), NOT_YET, pytest.approx(0.4 * 16 / 132)]
+
+
+def test_a_pod_that_the_page_names_is_compared_with_the_kubelets_word_and_never_believed():
+    memory = Memory()
+    world = replace(
+        evidence(
+            reading([TWO]),
+            allocations(holds("a", mig_id(1), resource="nvidia.com/mig-1g.10gb")),
+            pods(pod("a")),
+            at=NOW,
+        ),
+        dcgm=page(
+            replace(row(1), named=(NamedPod("team", "a"), NamedPod("team", "b"))),
+            replace(row(2), named=(NamedPod("team", "a"),)),
+            seen=NOW,
+        ),
+    )
+    snapshot, memory = join(world, memory, Policy())
+    assert snapshot.misnamed == {mig_id(1): 1, mig_id(2): 1}
+    assert [held.key.device for held in snapshot.partitions] == [mig_id(1)]
+    agreed = replace(world, dcgm=page(replace(row(1), named=(NamedPod("team", "a"),)), row(2), seen=NOW))
+    assert join(agreed, memory, Policy())[0].misnamed == {}
 
 
 def test_a_lost_gpu_has_no_activity_whatever_the_page_says():
