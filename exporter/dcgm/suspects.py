@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 TRUNCATED, NO_SAMPLES, ENGINE_ZERO = "page_truncated", "no_samples", "engine_zero_while_busy"
 
-_RATIO, _BUSY, _DRAW = 0.9, 0.5, 0.6
+_RATIO, _BUSY, _DRAW = 0.2, 0.5, 0.6
 """Another ratio, the utilisation, the board's power over its limit: from here on a device is at work."""
 
 
