@@ -22,6 +22,7 @@ from exporter.model import (
     DeviceUse,
     DeviceUuid,
     DriverReading,
+    EngineRun,
     Gpu,
     GpuUuid,
     MigInstance,
@@ -200,21 +201,26 @@ class _Of:
             sm_active=sm,
             tensor_active=tensor,
             memory_bandwidth=bandwidth,
-            sampled=self._sampled(uuid, since, frozenset(given)) if given else None,
+            sampled=None if not given or isinstance(found, Missing) else self._sampled(uuid, found, since, given),
         )
 
-    def _sampled(self, uuid: DeviceUuid, since: float, readings: frozenset[str]) -> Sampled | None:
+    def _sampled(self, uuid: DeviceUuid, found: DcgmDevice, since: float, given: Collection[str]) -> Sampled | None:
         told = self._told
         if not isinstance(told, DcgmGpu):
             return None
+        least, most = found.engine_least, found.engine_most
+        run = None
+        if not isinstance(least, Missing) and not isinstance(most, Missing) and since <= told.first_began:
+            run = EngineRun(told.first_began, least, most)
         return Sampled(
             source="dcgm",
             began=told.began,
             seen=told.seen,
             interval=told.interval,
             covers=since <= told.began,
+            engine=run,
             low_confidence=uuid in self._capped,
-            readings=readings,
+            readings=frozenset(given),
         )
 
     @cached_property
@@ -242,9 +248,17 @@ def _of_its_own(row: DcgmDevice, instance: MigInstance, gpu: Gpu) -> DcgmDevice:
         return row
     around = next((each.sm_count for each in gpu.profiles if each.name == around_it), None)
     if around is None or isinstance(instance.sm_count, Missing) or instance.sm_count <= 0:
-        return replace(row, engine=_UNSUPPORTED, sm=_UNSUPPORTED, tensor=_UNSUPPORTED)
+        none = _UNSUPPORTED
+        return replace(row, engine=none, engine_least=none, engine_most=none, sm=none, tensor=none)
     times = max(1.0, around / instance.sm_count)
-    return replace(row, engine=_times(row.engine, times), sm=_times(row.sm, times), tensor=_times(row.tensor, times))
+    return replace(
+        row,
+        engine=_times(row.engine, times),
+        engine_least=_times(row.engine_least, times),
+        engine_most=_times(row.engine_most, times),
+        sm=_times(row.sm, times),
+        tensor=_times(row.tensor, times),
+    )
 
 
 def _times(ratio: Reading, times: float) -> Reading:

@@ -110,16 +110,16 @@ TROUBLE = [
 @pytest.mark.parametrize(("trouble", "reason"), [t[:2] for t in TROUBLE], ids=[t[2] for t in TROUBLE])
 def test_what_hangs_on_the_page_is_missing_with_its_reason_and_nothing_else(trouble: object, reason: Reason):
     with running() as node:
-        well = node.play(61.0)
+        well = node.play(76.0)
         assert up(well)["dcgm"] is True
         assert used(well, TRAIN) == pytest.approx(0.95 * 42 / 98)
         assert answer(well, TRAIN) == (Outcome.BROKEN, None)
         trouble(node.port)  # type: ignore[operator]
-        # The page of t = 60 is good for a minute, and what is on it is not older than two.
-        soon = node.play(80.0)
+        # The page of t = 75 is good for a minute.
+        soon = node.play(95.0)
         assert up(soon) == up(well) | {"dcgm": False}
         assert used(soon, TRAIN) == used(well, TRAIN)
-        late = node.play(125.0)
+        late = node.play(140.0)
         for pod in (TRAIN, NOTEBOOK, OCR):
             assert answer(late, pod) == (Outcome.BLIND, reason)
             assert used(late, pod) == Missing(reason)
@@ -127,7 +127,7 @@ def test_what_hangs_on_the_page_is_missing_with_its_reason_and_nothing_else(trou
                 assert answer(late, pod, other) == (Outcome.KEPT, None)
         assert {name for name, well_ in up(late).items() if not well_} == {"dcgm"}
         node.mend()
-        back = node.play(165.0)
+        back = node.play(185.0)
         assert up(back)["dcgm"] is True
         assert answer(back, TRAIN) == (Outcome.KEPT, None)
 
@@ -167,12 +167,12 @@ def test_heat_is_named_as_the_cause_where_only_the_page_shows_that_the_tenant_is
     early = stage.play(20)
     assert answer(early, TRAIN) == (Outcome.BLIND, Reason.DEMAND_UNKNOWN)
     assert answer(early, NOTEBOOK) == (Outcome.BLIND, Reason.NOT_YET)
-    tick = stage.play(50)
+    tick = stage.play(80)
     (verdict,) = (v[Guarantee.COMPUTE] for key, v in tick.result.verdicts.items() if key.pod.startswith(TRAIN))
     assert {str(cause): lost for cause, lost in verdict.loss.items()} == {"thermal": pytest.approx(0.3)}
     assert answer(tick, NOTEBOOK)[0] is Outcome.IDLE
     assert answer(tick, OCR)[0] is Outcome.KEPT
-    cool = stage.play(90)
+    cool = stage.play(125)
     stage.close()
     assert answer(cool, TRAIN)[0] is Outcome.KEPT
 
