@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter.activity import ActivityMemory, with_activity
+from exporter.activity import ActivityMemory, Told, misnamed, with_activity
 from exporter.consumers import consumers_of, index_pods
 from exporter.ids import ClaimId
 from exporter.leases import Lease, Leases, hold
@@ -95,10 +95,15 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         doubt=here.doubt,
         declared=evidence.declared,
         refused=told.refused,
+        misnamed=_misnamed(told, holding.leases) if told.named else {},
         mig_config=_reconfiguring(labels),
         found=confirmed,
     )
     return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels, activity)
+
+
+def _misnamed(told: Told, leases: Leases) -> dict[DeviceUuid, int]:
+    return misnamed(told.named, {(DeviceUuid(key.device), key.namespace, key.pod) for key in leases.by_key})
 
 
 _CONFIG_STATE = "nvidia.com/mig.config.state"

@@ -57,6 +57,14 @@ def test_a_line_that_is_none_spoils_no_other(line: str, reason: str):
     assert [(each.line, each.reason) for each in found.bad] == [(2, reason)]
 
 
+@pytest.mark.parametrize("value", ["4_0", "٤٠", "0x28", "40 x", "", "40 1 2", "infinity_"])
+def test_a_number_is_read_as_strictly_behind_labels_that_are_known_already(value: str):
+    """Python's own idea of a number is wider than the text format's."""
+    found = parse(page(row("DEV_GPU_TEMP", 41), row("DEV_POWER_USAGE", value), row("DEV_FB_USED", 1)))
+    assert values(found) == [{"temperature_celsius": 41.0, "fb_used_bytes": 1048576.0}]
+    assert [each.line for each in found.bad] == [2]
+
+
 def test_a_name_cannot_take_another_devices_place():
     """A tenant chooses its job's name: whatever it writes there, the row's identity stays what was printed first."""
     found = parse(page(row("DEV_GPU_TEMP", 41, hpc_job='x",UUID="GPU-00000000-0000-0000-0000-000000000000')))

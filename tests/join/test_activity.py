@@ -10,10 +10,10 @@ import pytest
 
 from exporter.activity import ActivityMemory, Told, activity_sources, with_activity
 from exporter.dcgm.page import parse
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.dcgm.topology import compare
 from exporter.join import Memory, join
-from exporter.model import DeviceUse, DeviceUuid, DriverReading, Gpu, Missing, Reading, Reason
+from exporter.model import DeviceUse, DeviceUuid, DriverReading, EngineRun, Gpu, Missing, Reading, Reason
 from exporter.policy import Policy
 from tests.dcgm.answers import ROOT, body, expected, names
 from tests.join.worlds import (
@@ -42,13 +42,19 @@ def ampere(number: int, *instances: Any) -> Gpu:
     return replace(gpu(number, instances), architecture="ampere", model="NVIDIA A100-SXM4-80GB")
 
 
-def row(gi: int | None, engine: Reading = 0.5, profile: str = "1g.10gb", **more: Reading) -> DcgmDevice:
-    told = {"sm": 0.4, "tensor": 0.3, "bandwidth": 0.2} | more
+def row(gi: int | None, engine: Reading = 0.5, profile: str = "1g.10gb", **more: Any) -> DcgmDevice:
+    told: dict[str, Any] = {
+        "engine_least": engine,
+        "engine_most": engine,
+        "sm": 0.4,
+        "tensor": 0.3,
+        "bandwidth": 0.2,
+    } | more
     return DcgmDevice(gpu_instance=gi, profile="" if gi is None else profile, engine=engine, **told)
 
 
 def page(*rows: DcgmDevice, number: int = 1, seen: float = NOW - 20, **more: Any) -> DcgmReading:
-    told = DcgmGpu(after=seen - 15, seen=seen, interval=30.0, devices=rows)
+    told = DcgmGpu(first_after=seen - 75, after=seen - 15, seen=seen, interval=30.0, devices=rows)
     return DcgmReading(serial=1, gpus={gpu_id(number): told}, **more)
 
 
@@ -210,20 +216,35 @@ def test_of_mixed_sizes_on_ampere_the_larger_ones_are_told_with_low_confidence(
 def test_a_mean_covers_a_process_that_has_been_there_since_before_it_began():
     """A tenant that has just come is not what the sample is of, whether that says busy or idle."""
 
-    def covers(now: float, memory: ActivityMemory, *pids: int) -> tuple[bool, ActivityMemory]:
+    def covers(now: float, memory: ActivityMemory, *pids: int) -> tuple[tuple[bool, bool], ActivityMemory]:
         driver = reading([TWO], {mig_id(1): use(tuple(process(pid) for pid in pids))})
         found, after = with_activity(driver, page(row(1), row(2), seen=now), now, memory)
         sampled = used(found, mig_id(1)).sampled
         assert sampled is not None
-        return sampled.covers, after
+        return (sampled.covers, sampled.engine is not None), after
 
-    # A sample of now may be of what was from 45 s ago on.
-    steps = [(100.0, (7,)), (144.9, (7,)), (145.0, (7,)), (150.0, (7, 8)), (194.9, (7, 8)), (195.0, (7, 8))]
+    # A sample of now may be of what was from 45 s ago on, three together of what was from 105 s ago on.
+    steps = [
+        (100.0, (7,)),
+        (144.9, (7,)),
+        (145.0, (7,)),
+        (204.9, (7,)),
+        (205.0, (7,)),
+        (206.0, (7, 8)),
+        (251.0, (7, 8)),
+    ]
     memory, found = ActivityMemory(), []
-    for now, pids in [*steps, (198.0, (7,)), (199.0, ()), (200.0, (9,))]:
+    for now, pids in [*steps, (311.0, (7, 8)), (312.0, (7,)), (313.0, ()), (314.0, (9,))]:
         covered, memory = covers(now, memory, *pids)
         found.append(covered)
-    assert found == [False, False, True, False, False, True, True, True, False]
+    neither, one, both = (False, False), (True, False), (True, True)
+    assert found == [neither, neither, one, one, both, neither, one, both, both, both, neither]
+
+
+def test_too_few_samples_are_not_looked_at_together():
+    found = told(reading([TWO]), page(row(1, engine_least=NOT_YET, engine_most=NOT_YET), row(2)))
+    sampled = [used(found, mig_id(n)).sampled for n in (1, 2)]
+    assert [None if each is None else each.engine for each in sampled] == [None, EngineRun(NOW - 125, 0.5, 0.5)]
 
 
 def test_a_mean_of_the_holder_before_is_not_used_by_the_one_who_has_come():
@@ -243,6 +264,28 @@ def test_a_mean_of_the_holder_before_is_not_used_by_the_one_who_has_come():
         snapshot, memory = join(world, memory, Policy())
         found.append({held.key.pod: held.used_compute for held in snapshot.partitions}[name])
     assert found == [NOT_YET, pytest.approx(0.4 * 16 / 132), NOT_YET, pytest.approx(0.4 * 16 / 132)]
+
+
+def test_a_pod_that_the_page_names_is_compared_with_the_kubelets_word_and_never_believed():
+    memory = Memory()
+    world = replace(
+        evidence(
+            reading([TWO]),
+            allocations(holds("a", mig_id(1), resource="nvidia.com/mig-1g.10gb")),
+            pods(pod("a")),
+            at=NOW,
+        ),
+        dcgm=page(
+            replace(row(1), named=(NamedPod("team", "a"), NamedPod("team", "b"))),
+            replace(row(2), named=(NamedPod("team", "a"),)),
+            seen=NOW,
+        ),
+    )
+    snapshot, memory = join(world, memory, Policy())
+    assert snapshot.misnamed == {mig_id(1): 1, mig_id(2): 1}
+    assert [held.key.device for held in snapshot.partitions] == [mig_id(1)]
+    agreed = replace(world, dcgm=page(replace(row(1), named=(NamedPod("team", "a"),)), row(2), seen=NOW))
+    assert join(agreed, memory, Policy())[0].misnamed == {}
 
 
 def test_a_lost_gpu_has_no_activity_whatever_the_page_says():
