@@ -428,7 +428,7 @@ ELSEWHERE = (
     Row(
         part=Part.DISK,
         fault="full, or gone, for the history",
-        served="evaluation and pages go on; `slicewatch_slo_target_up` of the folder is 0",
+        served="evaluation and pages go on; `slicewatch_slo_history_up` is 0",
         blind="after a restart, the minutes that were not kept",
         kept="what was kept before is whole",
         proof=(
