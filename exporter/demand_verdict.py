@@ -70,6 +70,18 @@ def decide(window: Means, levels: tuple[Level, ...], promise: float, policy: Dem
     return _queueing(window, entitled, unplaced, policy)
 
 
+def or_untold(verdict: Verdict, unplaced: Means | None, policy: DemandPolicy) -> Verdict:
+    """A holder that seems to use nothing need not be idle while something works here that cannot be placed: it may be its own.
+
+    A pod that has just begun is unplaced for a second or two, which must not make its neighbours blind for a window.
+    """
+    if verdict.answer is not Answer.IDLE or unplaced is None:
+        return verdict
+    if unplaced.seconds < policy.least_seconds or unplaced.share < policy.least_share:
+        return verdict
+    return Verdict(Answer.BLIND, reason=Reason.AMBIGUOUS, settled=False)
+
+
 def _content(remembered: Bounds, inferred_now: Bounds, share: float, threshold: float) -> bool:
     """Whether it gets what it took when less stood in its way; a tenth less only if the shares of now agree."""
     if share >= _SAME * remembered.high:

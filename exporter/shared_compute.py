@@ -14,7 +14,7 @@ from operator import attrgetter
 from exporter.catalogue import PartitionKey
 from exporter.demand import Answer, Assessment, DemandPolicy, Holder, Intruder, Sample
 from exporter.demand_blame import blame
-from exporter.demand_verdict import Verdict, decide
+from exporter.demand_verdict import Verdict, decide, or_untold
 from exporter.demand_window import EMPTY, Entry, Means, Track, means, noted
 from exporter.model import Missing, Reason
 from exporter.queueing import readiness
@@ -259,18 +259,7 @@ def _verdict(
         since = at - policy.appetite_seconds
         levels = tuple(level for level in track.levels if level.at >= since)
         verdict = decide(window, levels, promise, policy, 0.0 if unplaced is None else _beside(unplaced, window))
-    return _UNTOLD if verdict.answer is Answer.IDLE and _maybe_its_own(unplaced, policy) else verdict
-
-
-_UNTOLD = Verdict(Answer.BLIND, reason=Reason.AMBIGUOUS, settled=False)
-
-
-def _maybe_its_own(unplaced: Means | None, policy: DemandPolicy) -> bool:
-    """Whether something that cannot be placed works here, so that a holder that seems to use nothing need not be idle.
-
-    A pod that has just begun is unplaced for a second or two, which must not make its neighbours blind for a window.
-    """
-    return unplaced is not None and unplaced.seconds >= policy.least_seconds and unplaced.share >= policy.least_share
+    return or_untold(verdict, unplaced, policy)
 
 
 def _beside(other: Means, own: Means) -> float:

@@ -17,8 +17,9 @@ from tests.e2e.rig import Rig
 from tests.fakes.procfs import FakeProcfs
 from tests.faults import measured
 from tests.faults.node import Node
+from tests.faults.rows import by_name
 from tests.faults.size import either
-from tests.faults.table import Part, by_name
+from tests.faults.table import Part
 
 KEEP = either(15, 60)
 """Seconds of --departed.keep; its default is 60."""

@@ -24,8 +24,9 @@ from tests.e2e.rig import NODE, Exporter, Rig, until
 from tests.e2e.scrape import Scrape, parse
 from tests.fake_nvml.state import FakeMemory, FakeProcess
 from tests.faults import measured
+from tests.faults.rows import by_name
 from tests.faults.size import either
-from tests.faults.table import Part, by_name
+from tests.faults.table import Part
 from tests.nvml.nodes import MIB
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"

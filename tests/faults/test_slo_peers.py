@@ -17,7 +17,8 @@ from slo.run.judge import Judges
 from slo.run.loop import Clock, Loop
 from slo.run.prometheus_feed import PrometheusFeed
 from tests.faults import measured
-from tests.faults.table import Part, by_name
+from tests.faults.rows import by_name
+from tests.faults.table import Part
 from tests.slo.alertmanager.bad_peer import bad_peer, raw, say
 from tests.slo.alertmanager.made import T0, answers, firing, spec
 from tests.slo.prometheus.bad_server import Reply, serving
