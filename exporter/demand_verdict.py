@@ -35,10 +35,10 @@ class Verdict:
         return self
 
 
-_ALWAYS = 0.9
+ALWAYS = 0.9
 """A backlog declared for this part of the window is one."""
 
-_SELDOM = 0.5
+SELDOM = 0.5
 """A workload that declares no backlog for this part of the window keeps up with its arrivals."""
 
 _SAME = 0.97
@@ -91,14 +91,14 @@ def _content(remembered: Bounds, inferred_now: Bounds, share: float, threshold: 
 
 def _declared(backlog: float, share: float, unplaced: float, promise: float, threshold: float) -> Verdict | None:
     """The workload's own word: waiting all the time is wanting the whole promise, mostly not waiting is being content."""
-    if backlog >= _ALWAYS:
+    if backlog >= ALWAYS:
         whole = Bounds(promise, promise, promise)
         if share >= threshold * promise:
             return Verdict(Answer.KEPT, Evidence.DECLARED, None, whole, share)
         if share + unplaced < (threshold - _SAMPLING) * promise:
             return Verdict(Answer.BROKEN, Evidence.DECLARED, None, whole, share)
         return Verdict(Answer.BLIND, Evidence.DECLARED, DEMAND_UNKNOWN, whole, share, False, True)  # noqa: FBT003
-    if backlog <= _SELDOM:
+    if backlog <= SELDOM:
         enough = min(share, promise)
         return Verdict(Answer.KEPT, Evidence.DECLARED, None, Bounds(enough, enough, promise), share)
     return None
