@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.truth.baseline import says_broken
@@ -20,7 +20,7 @@ _TIE = 0.02
 """Two neighbours whose excess differs by less share than this took the same."""
 
 
-_TURNS = 2.0
+TURNS = 2.0
 """Bursts of fewer turns than this are served in order of arrival rather than shared."""
 
 
@@ -67,30 +67,34 @@ Heard = Mapping[float, Mapping[str, Assessment]]
 
 
 def _judged(story: Story) -> Heard:
+    return {at: {key.pod: answer for key, answer in answers.items()} for at, answers, _ in listen(story)}
+
+
+def listen(story: Story) -> Iterator[tuple[float, Mapping[PartitionKey, Assessment], DeviceMemory]]:
+    """Yield for every tick what the judge says then, and what it remembers."""
     world, policy, memory = story.world, DemandPolicy(), DeviceMemory()
     holders: dict[int, Holder] = {
         i: _holder(tenant.name, tenant.rogue) for tenant in world.tenants for i in tenant.members
     }
-    promises = {_key(tenant.name): tenant.promise for tenant in world.tenants if tenant.promise > 0}
-    heard: dict[float, Mapping[str, Assessment]] = {}
+    promises = {key_of(tenant.name): tenant.promise for tenant in world.tenants if tenant.promise > 0}
     for tick in story.ticks:
         declared = {
-            _key(tenant.name): said
+            key_of(tenant.name): said
             for tenant, said in zip(world.tenants, tick.declared, strict=True)
             if said is not None
         }
         sample = Sample(at=tick.at, processes=_processes(tick, holders), promises=promises, declared=declared)
         answers, memory = assess(memory, sample, policy)
-        heard[tick.at] = {key.pod: answer for key, answer in answers.items()}
-    return heard
+        yield tick.at, answers, memory
 
 
-def _key(name: str) -> PartitionKey:
+def key_of(name: str) -> PartitionKey:
+    """Return the partition of the tenant of that name."""
     return PartitionKey("GPU-0", "GPU-0", "bench", name, "main")
 
 
 def _holder(name: str, rogue: str) -> Holder:
-    return Intruder(rogue) if rogue else _key(name)
+    return Intruder(rogue) if rogue else key_of(name)
 
 
 def _processes(tick: Tick, holders: Mapping[int, Holder]) -> tuple[ProcessShare, ...] | Missing:
@@ -109,7 +113,7 @@ def _case(world: World, truth: Truth, heard: Heard, *, plain: bool, breach: bool
     tenant = next(tenant for tenant in world.tenants if tenant.name == truth.tenant)
     return Case(
         kind=tenant.kind,
-        short=world.demands[tenant.members[0]].burst < _TURNS * world.quantum,
+        short=world.demands[tenant.members[0]].burst < TURNS * world.quantum,
         changing=changed(world),
         truth=truth,
         answer=said.answer,

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from exporter import config
 from exporter.collect import Tick
+from exporter.doctor.dcgm import dcgm
 from exporter.doctor.drifts import drifts
 from exporter.doctor.enforcers import enforcers
 from exporter.doctor.look import look
@@ -47,7 +48,7 @@ def report(tick: Tick, standing: Standing) -> tuple[Table | Iterable[str], ...]:
     snapshot = tick.result.snapshot
     return (
         sources(tick.health),
-        tuple(devices(snapshot)),
+        (*devices(snapshot), *dcgm(snapshot)),
         modes(snapshot),
         enforcers(snapshot.partitions, tick.health, standing),
         privileges(snapshot, tick.health, standing),

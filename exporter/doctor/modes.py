@@ -21,7 +21,10 @@ class Mode:
 
 MODES: Mapping[Sharing, Mode] = {
     Sharing.EXCLUSIVE: Mode("all five guarantees"),
-    Sharing.MIG: Mode("all five guarantees", "compute before Hopper: no activity inside of instances is told"),
+    Sharing.MIG: Mode(
+        "all five guarantees",
+        "compute before Hopper without dcgm-exporter: the driver tells no activity inside of instances",
+    ),
     Sharing.TIME_SLICING: Mode(
         "availability, conformance, compute, isolation; memory where a policy promises it",
         "compute while what a tenant wanted cannot be told from shares: let it declare that",

@@ -23,7 +23,12 @@ SOURCES: Mapping[str, Source] = {
     "gpm": Source(
         "activity of MIG instances and of whole GPUs",
         "activity inside MIG is not seen",
-        "no GPU here offers it (Hopper and newer do)",
+        "no GPU here offers it (Hopper and newer do); before Hopper, dcgm-exporter sees it (--dcgm.url)",
+    ),
+    "dcgm": Source(
+        "activity that the driver does not tell: MIG instances before Hopper, SMs of whole GPUs",
+        "MIG instances before Hopper have no activity, and their compute is blind",
+        "--dcgm.url names no page of a dcgm-exporter on this node",
     ),
     "podresources": Source("which container holds which device", "no partition has an owner: nothing can be judged"),
     "kubernetes": Source(

@@ -92,7 +92,8 @@ def _takers(case: Case, finding: Finding) -> Iterator[tuple[str, str]]:
     """Pods to look at: who took most, else strangers, else who holds more memory than promised."""
     spell = case.spells[finding.guarantee]
     if spell.neighbours:
-        yield from sorted(spell.neighbours, key=lambda who: -spell.neighbours[who])
+        named = (who for who in spell.neighbours if who[0])  # those that are counted together have no namespace
+        yield from sorted(named, key=lambda who: -spell.neighbours[who])
         return
     for user in case.crowd.users:
         stranger = finding.cause is Cause.ROGUE_POD and user.who is Who.STRANGER

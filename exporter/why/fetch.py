@@ -13,7 +13,7 @@ from typing import IO, Protocol
 from exporter.errors import SourceError
 from exporter.model import Reason
 from exporter.why.figures import clean
-from toolkit.site import Site
+from toolkit.site import Site, hidden
 
 DEADLINE = 20.0
 """Seconds for one whole answer."""
@@ -89,7 +89,7 @@ def _refused(error: urllib.error.HTTPError, url: str) -> SourceError:
             Reason.PERMISSION,
         )
     if status.MULTIPLE_CHOICES <= error.code < status.BAD_REQUEST:
-        target = clean(error.headers.get("Location", "elsewhere"))
+        target = clean(hidden(error.headers.get("Location", "elsewhere")))
         return SourceError(f"{url}: redirects to {target}: give that address instead")
     try:
         said = clean(error.read(_SAID).decode(errors="replace").strip())

@@ -23,6 +23,8 @@ from toolkit.site import Site
 
 BOUND = 1 << 30
 """Bytes of the largest answer that is held as a whole."""
+SMALL = 16 << 20
+"""Bytes of the largest answer to a small question: a Prometheus's configuration."""
 _CHUNK = 1 << 18
 _CONNECTING = 5.0
 _SAID = 1 << 16
@@ -71,18 +73,21 @@ class Client:
         """POST a form; return the whole body. Raises UnreachableError; TooMuchError above BOUND."""
         headers = {"Content-Type": _FORM, "Accept": "application/json"}
         with self.stream(path, urlencode(form).encode(), headers, gzip=gzip) as answer:
-            found, size = [], 0
-            for part in answer.parts:
-                size += len(part)
-                if size > BOUND:
-                    raise TooMuchError(f"{self.url}: the answer is larger than {BOUND >> 20} MiB", HTTPStatus.OK)
-                found.append(part)
-            return b"".join(found)
+            return self._whole(answer, BOUND)
 
     def get(self, path: str) -> bytes:
-        """GET; return the whole body of a small answer. Raises UnreachableError."""
+        """GET; return the whole body of a small answer. Raises UnreachableError; TooMuchError above SMALL."""
         with self.stream(path, None, {"Accept": "application/json"}, gzip=True) as answer:
-            return b"".join(answer.parts)
+            return self._whole(answer, SMALL)
+
+    def _whole(self, answer: Answer, bound: int) -> bytes:
+        found, size = [], 0
+        for part in answer.parts:
+            size += len(part)
+            if size > bound:
+                raise TooMuchError(f"{self.url}: the answer is larger than {bound >> 20} MiB", HTTPStatus.OK)
+            found.append(part)
+        return b"".join(found)
 
     @contextmanager
     def stream(self, path: str, body: bytes | None, headers: Mapping[str, str], *, gzip: bool) -> Iterator[Answer]:

@@ -34,8 +34,12 @@ OTHERS = {
     "--alertmanager.url",
     "--ignore-daemonsets",
     "--field-selector",
+    "--target",
+    "--secret",
+    "--stand-in",
+    "--build-flag",
 }
-"""Flags of every command line, and of promtool, amtool, Alertmanager and kubectl."""
+"""Flags of every command line, and of promtool, amtool, Alertmanager, kubectl, buildah and `make image`."""
 
 
 @pytest.mark.parametrize("path", sorted(documents()))
@@ -124,7 +128,7 @@ def test_every_command_in_a_document_exists_and_every_command_is_in_the_readme()
         (path, word)
         for path in WRITTEN
         for piece in code(written()[path])
-        for word in re.findall(r"(?:^|(?<!-n)[\s/])slicewatch(?:\.py)? ([a-z]+)", piece)
+        for word in re.findall(r"(?:^|(?<!-n)(?<!install)(?<!namespace)[\s/])slicewatch(?:\.py)? ([a-z]+)", piece)
     }
     assert {(path, word) for path, word in named if word not in PROGRAM.commands} == set()
     assert {word for path, word in named if path == "README.md"} == set(PROGRAM.commands)

@@ -138,6 +138,12 @@ class FakeApiServer:
             self._version += 10
             self._oldest = self._version
 
+    def trim(self, keep: int) -> None:
+        """Hold only the newest events, so that a long run's memory is bounded; watches have to be at most that far behind."""
+        with self._changed:
+            self._log = self._log[-keep:]
+            del self.requests[:-keep], self.headers[:-keep]
+
     def send(self, line: bytes) -> None:
         """Push a raw line into every open watch."""
         with self._changed:
