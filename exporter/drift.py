@@ -122,9 +122,8 @@ def _of_partition(partition: Partition, verdicts: Verdicts) -> Iterator[Drift]:
                 number, name = causes[cause]
                 severity = Severity.AT_RISK if cause is Cause.OVERSUBSCRIBED else Severity.BREACH
                 yield Drift(number, name, severity, partition.key.device, partition.key)
-    for check, drift in _ASKED:
+    for check, (number, name, severity) in _ASKED:
         if check(partition):
-            number, name, severity = drift
             yield Drift(number, name, severity, partition.key.device, partition.key)
 
 
@@ -186,13 +185,12 @@ def _oversold(snapshot: Snapshot, policy: Policy) -> Iterator[Drift]:
 def _strangers(snapshot: Snapshot) -> Iterator[Drift]:
     held = {partition.key.device for partition in snapshot.partitions}
     for uuid, consumers in snapshot.consumers.items():
-        settled = [] if isinstance(consumers, Missing) else [each for each in consumers if each.settled]
-        rogues = sum(each.relation is Relation.ROGUE for each in settled)
-        hosts = [each for each in settled if each.relation is Relation.HOST]
+        settled = [] if isinstance(consumers, Missing) else [each.relation for each in consumers if each.settled]
+        rogues, hosts = settled.count(Relation.ROGUE), settled.count(Relation.HOST)
         if rogues:
             yield Drift(8, "rogue_process", Severity.BREACH if uuid in held else Severity.WARNING, uuid, count=rogues)
         if hosts:
-            yield Drift(9, "host_process", Severity.BREACH if uuid in held else Severity.INFO, uuid, count=len(hosts))
+            yield Drift(9, "host_process", Severity.BREACH if uuid in held else Severity.INFO, uuid, count=hosts)
 
 
 def _is_idle(partition: Partition, verdicts: Verdicts) -> bool:

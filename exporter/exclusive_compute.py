@@ -24,6 +24,9 @@ _HALF = 0.5
 """A GPU that is busy for less than this may idle its clocks down by itself between kernels."""
 
 
+_IDLE = Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
+
+
 def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy) -> Verdict:
     """Answer for one partition whose device is present; `use` are its GPU's clocks and reasons."""
     device, promise = partition.device, partition.promise.compute
@@ -33,7 +36,7 @@ def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy) -> Verd
     if isinstance(engine, Missing):
         return blind(engine.reason)
     if engine < policy.busy_threshold:
-        return Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
+        return _IDLE
     attached = attached_share(partition, device)
     speed = clock_speed(use, policy)
     for reading in (promised, attached, speed):
