@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench truth sbom lock up clean
+.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench soak faults truth sbom lock up image clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -79,8 +79,20 @@ lock: $(STAMP) ## write requirements/: what is shipped, with the hash of every f
 	  $(BIN)/uv pip compile pyproject.toml --extra $${set#*:} --constraint constraints.txt --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --quiet --output-file requirements/$${set%:*}.txt; done
 
+soak: $(STAMP) ## an hour of churn and faults: memory, descriptors, threads and series, sampled and judged
+	$(BIN)/python -m bench.soak $(SOAK_FLAGS)
+
+faults: $(STAMP) ## every fault at full size, and how long recovery takes, into docs/figures; then the page
+	@rm -rf build/faults && mkdir -p build/faults
+	FAULTS=full FAULTS_MEASURED=build/faults $(BIN)/pytest tests/faults -n 2 --timeout 900
+	$(BIN)/python -m tools.reliability build/faults
+	$(BIN)/python -m tools.generate
+
 up: $(STAMP) ## exporter, Prometheus and Alertmanager on loopback, to be looked at; Ctrl-C ends them
 	$(BIN)/python -m tools.up $(UP_FLAGS)
+
+image: $(STAMP) ## build both container images with buildah, run and measure them; IMAGE_FLAGS=--stand-in where no registry is reached
+	$(BIN)/python -m tools.image $(IMAGE_FLAGS)
 
 truth: $(STAMP) ## measure the judge against simulated truth
 	$(BIN)/python -m bench.truth $(TRUTH_FLAGS)

@@ -390,7 +390,7 @@ PARTITION_PROCESSES = Metric(
     _G,
     PartitionKey,
     "Processes of the partition on its device.",
-    "Processes cannot be seen.",
+    "Processes cannot be seen, or one on the device cannot be placed.",
 )
 GUARANTEE_SECONDS = Metric(
     "gpu_partition_guarantee_seconds_total",

@@ -19,6 +19,7 @@ from toolkit.errors import ConfigError
 from toolkit.flags import FlagParser
 from toolkit.logs import Log
 from toolkit.options import Option, Parsed, add_arguments, read
+from toolkit.site import Site
 from toolkit.web.server import Web
 from toolkit.yamltree import quoted
 
@@ -37,6 +38,7 @@ class Sources:
     hami: Path | None = None
     mps: Path | None = None
     dra: Path | None = None
+    dcgm: Site | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +88,9 @@ def settings(
 
 
 def _refuse_contradictions(parsed: Parsed, problems: list[str]) -> None:
-    problems.extend(
-        f"{parsed.given(option)} is not in this version"
-        for option in OPTIONS
-        if option.planned and parsed[option] != option.parse(option.default)
-    )
     kind = parsed[options.SOURCE]
     needs: Mapping[SourceKind, tuple[Option[object], ...]] = {
+        SourceKind.NVML: (options.DCGM_URL,),
         SourceKind.SIMULATOR: (options.SCENARIO, options.SEED),
         SourceKind.REPLAY: (options.REPLAY_FILE,),
     }
@@ -125,6 +123,7 @@ def _settings(parsed: Parsed, environ: Mapping[str, str], hostname: Callable[[],
             hami=parsed[options.HAMI],
             mps=parsed[options.MPS],
             dra=parsed[options.DRA],
+            dcgm=parsed[options.DCGM_URL],
         ),
         collect=Collect(
             node=parsed[options.NODE_NAME] or _own_name(environ, hostname),

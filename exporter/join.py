@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from exporter.activity import ActivityMemory, with_activity
 from exporter.consumers import consumers_of, index_pods
 from exporter.ids import ClaimId
 from exporter.leases import Lease, Leases, hold
@@ -30,7 +31,7 @@ from exporter.model import (
 from exporter.partitions import AGAINST_DEVICE, DEVICE, Evidence, Joined, partition_of
 from exporter.policy import Policy
 from exporter.resolve import Seen, World, world
-from exporter.tallies import holders_of, offers, replicas_offered, sharers, slots_held
+from exporter.tallies import guesses, holders_of, offers, replicas_offered, sharers, slots_held
 from exporter.usage import crowded_instances
 
 
@@ -50,16 +51,20 @@ class Memory:
     leases: Leases = field(default_factory=Leases)
     suspected: Mapping[tuple[str, str], Suspicion] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    activity: ActivityMemory = field(default_factory=ActivityMemory)
 
 
 def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, Memory]:
     """Join one instant's evidence with what is remembered; returns the snapshot and the new memory."""
-    here = world(evidence.driver, memory.seen)
+    told, activity = with_activity(evidence.driver, evidence.dcgm, evidence.at, memory.activity)
+    here = world(told.driver, memory.seen)
     labels = _labels(evidence.pods, memory)
     holding = hold(memory.leases, evidence.allocations, evidence.pods, here, labels, evidence.prepared)
     holders = holders_of(holding.leases)
     consumers = _consumers(evidence, here, holders, policy)
-    findings = holding.oddities | _gone(here, holding.leases) | _strangers(consumers) | _stale(evidence, here)
+    findings = (
+        holding.oddities | _gone(here, holding.leases) | _strangers(consumers) | _stale(evidence, here) | told.findings
+    )
     suspected = _suspected(findings, memory.suspected, evidence)
     confirmed = _confirmed(suspected, evidence, policy)
     consumers = {uuid: _settled(uuid, found, confirmed) for uuid, found in consumers.items()}
@@ -89,9 +94,11 @@ def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, 
         events=() if isinstance(evidence.driver, Missing) else evidence.driver.events,
         doubt=here.doubt,
         declared=evidence.declared,
+        refused=told.refused,
         mig_config=_reconfiguring(labels),
+        found=confirmed,
     )
-    return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels)
+    return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels, activity)
 
 
 _CONFIG_STATE = "nvidia.com/mig.config.state"
@@ -143,9 +150,16 @@ def _consumers(
     holders: Mapping[tuple[GpuUuid, DeviceUuid], Sequence[Lease]],
     policy: Policy,
 ) -> dict[DeviceUuid, tuple[Consumer, ...] | Missing]:
-    pods = index_pods(evidence.pods)
+    pods, guessed = index_pods(evidence.pods), guesses(evidence.allocations)
     return {
-        uuid: consumers_of(device, holders.get((device.gpu, uuid), ()), evidence.processes, pods, policy)
+        uuid: consumers_of(
+            device,
+            holders.get((device.gpu, uuid), ()),
+            evidence.processes,
+            pods,
+            policy,
+            guessed.get(device.gpu, ()),
+        )
         for uuid, device in sorted(here.present.items())
         # Under MIG the parent's list repeats the instances' processes.
         if not _is_mig_parent(here, device)

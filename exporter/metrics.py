@@ -12,7 +12,7 @@ from functools import lru_cache
 from exporter import catalogue as c
 from exporter.exposition import Distribution, Family, distributions, family
 from exporter.ledger import NS, Account, Ledger
-from exporter.model import Device, GpuState, Missing, Partition, Reading, Snapshot, Throttle
+from exporter.model import Device, GpuState, Missing, Partition, Reading, Relation, Snapshot, Throttle
 from exporter.verdict import Guarantee, Verdicts
 
 _UJ = 1_000_000
@@ -128,8 +128,14 @@ def _partitions(snapshot: Snapshot, verdicts: Verdicts) -> Iterator[Family]:
     yield family(c.USED_COMPUTE, _present((p.key, p.used_compute) for p in partitions))
     yield family(c.USED_MEMORY, _present((p.key, p.used_memory_bytes) for p in partitions))
     yield family(c.OBTAINABLE_MEMORY, _present((p.key, p.obtainable_memory_bytes) for p in partitions))
-    counted = [(p.key, float(len(p.consumers))) for p in partitions if not isinstance(p.consumers, Missing)]
-    yield family(c.PARTITION_PROCESSES, counted)
+    # One that cannot be placed may be anybody's on its device, and 0 would say that it is nobody's.
+    unplaced = {
+        device
+        for device, found in snapshot.consumers.items()
+        if not isinstance(found, Missing) and any(consumer.relation is Relation.UNKNOWN for consumer in found)
+    }
+    counted = [(p.key, float(len(found))) for p in partitions if not isinstance(found := p.consumers, Missing)]
+    yield family(c.PARTITION_PROCESSES, [(key, count) for key, count in counted if key.device not in unplaced])
 
 
 def _partition_info(partition: Partition, node: str) -> c.PartitionInfoKey:

@@ -140,6 +140,19 @@ class Process:
     sm_share: Reading  # share of the whole GPU's SM time in the last sample period; Missing under MIG
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Where readings of a device come from that are not the driver's own; each is a mean over a time that has passed."""
+
+    source: str  # as in `slicewatch_source_up`
+    began: float  # the earliest that the mean is over, monotonic seconds
+    seen: float  # when it was first seen
+    interval: float  # seconds that it is the mean of
+    covers: bool = True  # what runs there now ran in all of that time, as far as can be told
+    low_confidence: bool = False  # known to be too low now and then
+    readings: frozenset[str] = frozenset()  # which of the device's readings
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceUse:
     """The readings of one device (whole GPU or MIG instance). Ratios are relative to the device itself."""
@@ -155,6 +168,7 @@ class DeviceUse:
     ecc_corrected: Reading  # volatile counts
     ecc_uncorrected: Reading
     processes: tuple[Process, ...] | Missing
+    sampled: Sampled | None = None  # of the readings that another source gave; None: all are the driver's
 
 
 class Throttle(StrEnum):
@@ -482,4 +496,6 @@ class Snapshot:
     declared: Mapping[tuple[str, str], bool | Missing] = field(
         default_factory=dict
     )  # (namespace, pod) → work is waiting
+    refused: Mapping[str, int] = field(default_factory=dict)  # check → values refused before the join
     mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed
+    found: frozenset[tuple[str, str]] = frozenset()  # what orphans count, by kind and by what it is about

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter import budget
-from exporter.values import SourceKind, kubernetes, node_name, scenario
+from exporter.values import SourceKind, dcgm_url, kubernetes, node_name, scenario
 from toolkit import values
 from toolkit.options import Option, table
 
@@ -95,7 +95,11 @@ KUBERNETES = Option(
     help="The API server: auto (when this is a pod), off, or a kubeconfig's path with a slash in it.",
 )
 DCGM_URL = Option(
-    name="dcgm.url", metavar="URL", parse=str, default="", help="A dcgm-exporter's page to read.", planned=True
+    name="dcgm.url",
+    metavar="URL",
+    parse=dcgm_url,
+    default="",
+    help="A dcgm-exporter's page, for activity that the driver does not tell; empty switches it off.",
 )
 HAMI = Option(
     name="path.hami",

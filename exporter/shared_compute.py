@@ -254,10 +254,23 @@ def _verdict(
     unplaced: Means | None,
 ) -> Verdict:
     if window is None or track is None:
-        return Verdict(Answer.IDLE)
-    since = at - policy.appetite_seconds
-    levels = tuple(level for level in track.levels if level.at >= since)
-    return decide(window, levels, promise, policy, 0.0 if unplaced is None else _beside(unplaced, window))
+        verdict = Verdict(Answer.IDLE)
+    else:
+        since = at - policy.appetite_seconds
+        levels = tuple(level for level in track.levels if level.at >= since)
+        verdict = decide(window, levels, promise, policy, 0.0 if unplaced is None else _beside(unplaced, window))
+    return _UNTOLD if verdict.answer is Answer.IDLE and _maybe_its_own(unplaced, policy) else verdict
+
+
+_UNTOLD = Verdict(Answer.BLIND, reason=Reason.AMBIGUOUS, settled=False)
+
+
+def _maybe_its_own(unplaced: Means | None, policy: DemandPolicy) -> bool:
+    """Whether something that cannot be placed works here, so that a holder that seems to use nothing need not be idle.
+
+    A pod that has just begun is unplaced for a second or two, which must not make its neighbours blind for a window.
+    """
+    return unplaced is not None and unplaced.seconds >= policy.least_seconds and unplaced.share >= policy.least_share
 
 
 def _beside(other: Means, own: Means) -> float:

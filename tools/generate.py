@@ -17,6 +17,7 @@ from slo.rules import document, promtests, routing
 from slo.rules.routing import Receivers
 from slo.run.options import OPTIONS as SLO_OPTIONS
 from toolkit.options import table
+from tools import manifests, reliability
 from tools.limits import page as limits
 from tools.supply import page as supply
 
@@ -81,6 +82,13 @@ def alerts() -> Mapping[str, str]:
     }
 
 
+def deployed() -> Mapping[str, str]:
+    """deploy/: the rules of alerts/ and their routing, for Prometheus Operator and for the chart."""
+    specs, ours = specfile.shipped(), (ROOT / "alerts" / "slicewatch.yaml").read_text()
+    said = "Made by `make gen` from alerts/slicewatch.yaml and the shipped objectives (slo/specs)."
+    return manifests.files(specs, ours, routing.config(specs, Receivers()), said)
+
+
 def files() -> Mapping[str, str]:
     """Every generated file by its path in the repository."""
     return {
@@ -90,8 +98,10 @@ def files() -> Mapping[str, str]:
         "docs/limits.md": limits.page(),
         "docs/licences.md": supply.markdown(),
         "docs/partitionslo.schema.json": specschema.document(),
+        "docs/reliability.md": reliability.markdown(),
         **dashboards.files(),
         **alerts(),
+        **deployed(),
     }
 
 
@@ -103,6 +113,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"{path} is not what the code says: run `make gen`\n")
         return 1 if stale else 0
     for path in stale:
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(files()[path])
     return 0
 

@@ -42,6 +42,13 @@ _SHOWN = 2
 
 def next_steps(case: Case, finding: Finding) -> list[str]:
     """What to run, the most telling first; each a command, with a remark behind `#` where it is not run here."""
+    steps: dict[str, str] = {}
+    for step in (*_about(case, finding), *(drift.next for drift in case.touched)):
+        steps.setdefault(step.partition("   #")[0], step)
+    return list(steps.values())
+
+
+def _about(case: Case, finding: Finding) -> list[str]:
     if finding.mood is Mood.BROKEN:
         return list(_broken(case, finding))
     if finding.mood is Mood.BLIND:

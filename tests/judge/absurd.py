@@ -25,6 +25,7 @@ from exporter.model import (
     Reading,
     Reason,
     Relation,
+    Sampled,
     Sharing,
     Snapshot,
     Throttle,
@@ -60,6 +61,16 @@ def size(*, wild: bool) -> st.SearchStrategy[Reading]:
 
 
 PIDS = st.integers(1, 4)
+SAMPLED = st.builds(
+    Sampled,
+    source=st.just("dcgm"),
+    began=st.floats(-100.0, 200.0),
+    seen=st.floats(-50.0, 200.0),
+    interval=st.just(30.0),
+    covers=st.booleans(),
+    low_confidence=st.booleans(),
+    readings=st.just(frozenset({"engine_active"})),
+)
 
 
 def processes(*, wild: bool) -> st.SearchStrategy[tuple[Process, ...]]:
@@ -78,8 +89,14 @@ def device_uses(*, wild: bool) -> st.SearchStrategy[DeviceUse]:
         "ecc_corrected": number(0, 9, wild=wild),
         "ecc_uncorrected": number(0, 9, wild=wild),
     }
-    shares = {f.name: ratio(wild=wild) for f in fields(DeviceUse) if f.name not in {*sizes, "processes"}}
-    return st.builds(DeviceUse, **shares, **sizes, processes=rarely(MISSING, processes(wild=wild)))
+    shares = {f.name: ratio(wild=wild) for f in fields(DeviceUse) if f.name not in {*sizes, "processes", "sampled"}}
+    return st.builds(
+        DeviceUse,
+        **shares,
+        **sizes,
+        processes=rarely(MISSING, processes(wild=wild)),
+        sampled=rarely(SAMPLED, st.none()),
+    )
 
 
 def gpu_uses(*, wild: bool) -> st.SearchStrategy[GpuUse]:

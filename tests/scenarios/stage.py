@@ -39,6 +39,7 @@ class Stage:
             pods=self.node.pods,
             processes=self.node.processes,
             enforcers=self.node.enforcers,
+            dcgm=self.node.dcgm,
         )
         # Patience only bounds the wait for a worker thread that answers in microseconds.
         self.collector = Collector(

@@ -239,6 +239,13 @@ def test_one_request_more_than_allowed_is_refused_and_health_is_not():
         assert served.get("/metrics")[0].status == 200
 
 
+def test_a_head_that_ends_before_its_end_is_no_request():
+    with running() as served, served.raw() as sock:
+        sock.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nAuthoriz")
+        sock.shutdown(socket.SHUT_WR)
+        assert read_to_end(sock) == b""
+
+
 @pytest.mark.parametrize("said", [b"", b"GET /metrics HTTP/1.1\r\nHo"], ids=["silent", "in the middle of a request"])
 def test_when_there_are_too_many_connections_the_one_that_waits_longest_makes_way(said: bytes):
     with running(max_requests=1) as served, contextlib.ExitStack() as stack:

@@ -72,12 +72,18 @@ class Connection(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Read what is there. Raises TimeoutError when the client has used up its time, HeadTooLongError its room."""
+        """Read what is there.
+
+        Raises TimeoutError when the client has used up its time, HeadTooLongError its room, and ConnectionAbortedError
+        when the connection ends inside of a head: http.server would take what there is of it for a request.
+        """
         wait = self._patience.idle if self._deadline is None else self._deadline - time.monotonic()
         if wait <= 0:
             raise TimeoutError
         self._socket.settimeout(wait)
         count = self._socket.recv_into(buffer)
+        if not count and self.busy and not self.answering:
+            raise ConnectionAbortedError
         self._room -= count
         if self._room < 0:
             raise HeadTooLongError

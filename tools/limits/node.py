@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from exporter.dcgm import rows
 from exporter.sources import (
+    dcgm,
     declared_page,
     dra_checkpoint,
     hami_region,
@@ -47,7 +49,7 @@ NODE = (
     Input(
         "documents of the API server",
         "the API server, out of what tenants create",
-        f"{size(kubernetes_answer.MAX_ANSWER)} unpacked, {kubernetes_watch._MOST_PAGES} pages of {kubernetes_watch._PAGE} pods",
+        f"{size(kubernetes_answer.MAX_ANSWER)} unpacked, {kubernetes_watch._MOST_PODS:,} pods",
         f"{kubernetes_answer.WHOLE_SECONDS:g} s, and {_TIMING.request:g} s between bytes",
         ("exporter/sources/kubernetes_answer.py", "exporter/sources/kubernetes_api.py"),
         (
@@ -135,6 +137,18 @@ NODE = (
             "tests/policy/test_declared.py::test_a_page_that_cannot_be_trusted_is_an_unknown_with_its_reason",
             "tests/policy/test_declared.py::test_reading_never_waits_for_a_pod",
             "tests/policy/test_declared.py::test_slow_pods_do_not_keep_an_honest_one_from_being_heard",
+        ),
+    ),
+    Input(
+        "pages of dcgm-exporter",
+        "dcgm-exporter, out of what tenants are called",
+        f"{size(dcgm.MOST_BYTES)} a page, {rows.MOST_ROWS:,} rows; no redirects, no compression",
+        f"{dcgm.DEADLINE:g} s a page, one at a time; half a minute's rest after three failures",
+        ("exporter/sources/bounded_page.py",),
+        (
+            "tests/dcgm/test_source.py::test_an_endless_page_is_cut_at_its_size_without_a_length",
+            "tests/dcgm/test_source.py::test_one_deadline_covers_the_whole_answer",
+            "tests/dcgm/test_source.py::test_after_three_failures_in_a_row_it_is_left_alone_for_half_a_minute",
         ),
     ),
 )
