@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench soak faults truth up image clean
+.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench soak faults truth sbom lock up image clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,15 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure: tick, page, scrape, memory, beside nvitop-exporter on the same fake driver
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m bench $(BENCH_FLAGS)
+
+sbom: $(STAMP) ## write the bills of materials (CycloneDX) of what is shipped
+	$(BIN)/python -m tools.supply.sbom
+
+lock: $(STAMP) ## write requirements/: what is shipped, with the hash of every file; needs the package index
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	for set in exporter:kubernetes slo:slo; do \
+	  $(BIN)/uv pip compile pyproject.toml --extra $${set#*:} --constraint constraints.txt --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --quiet --output-file requirements/$${set%:*}.txt; done
 
 soak: $(STAMP) ## an hour of churn and faults: memory, descriptors, threads and series, sampled and judged
 	$(BIN)/python -m bench.soak $(SOAK_FLAGS)
