@@ -84,7 +84,7 @@ soak: $(STAMP) ## an hour of churn and faults: memory, descriptors, threads and 
 
 faults: $(STAMP) ## every fault at full size, and how long recovery takes, into docs/figures; then the page
 	@rm -rf build/faults && mkdir -p build/faults
-	FAULTS=full FAULTS_MEASURED=build/faults $(BIN)/pytest tests/faults -n 2 --timeout 900
+	FAULTS=full FAULTS_MEASURED=build/faults $(BIN)/pytest tests/faults --timeout 900
 	$(BIN)/python -m tools.reliability build/faults
 	$(BIN)/python -m tools.generate
 
