@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from bench.hardware import __main__ as hardware
 from exporter.catalogue import CHECKS, GUARANTEES, METRICS, ORPHAN_KINDS, OUTCOMES
 from exporter.demand import DemandPolicy
 from exporter.model import Enforcer, PromiseClass, Reason, Sharing
@@ -79,7 +80,8 @@ def flags_of(command: list[str], capsys: pytest.CaptureFixture[str]) -> set[str]
 
 
 def all_flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    return {flag for command in commands() for flag in flags_of(command, capsys)}
+    kit = re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", hardware.parser().format_help())
+    return {flag for command in commands() for flag in flags_of(command, capsys)} | set(kit)
 
 
 def test_every_flag_in_a_document_exists(capsys: pytest.CaptureFixture[str]) -> None:
