@@ -81,7 +81,7 @@ hardware: $(if $(WHEELS),build/hardware-site,$(STAMP)) ## measure this machine's
 	$(if $(WHEELS),PYTHONPATH=build/hardware-site $(PYTHON),$(BIN)/python) -m bench.hardware $(HARDWARE_FLAGS)
 
 build/hardware-site: $(WHEELS)
-	$(PYTHON) -m pip install --quiet --no-index --find-links $(WHEELS) --upgrade --target $@ $$($(PYTHON) -m bench.hardware.needs)
+	$(PYTHON) -m pip install --quiet --no-index --find-links $(WHEELS) --no-warn-conflicts --root-user-action ignore --upgrade --target $@ $$($(PYTHON) -m bench.hardware.needs)
 	touch $@
 
 wheels: ## fetch what `make hardware` takes to a machine without a network; FOR=3.12 for another Python there

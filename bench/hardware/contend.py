@@ -42,6 +42,7 @@ class _Played:
     results: Sequence[dict[str, Any]]
     said: Answers
     lines: Sequence[Line]
+    doubts: Mapping[str, float]
 
 
 def contend(run: Run, scenario: Scenario) -> dict[str, Any]:
@@ -62,6 +63,7 @@ def contend(run: Run, scenario: Scenario) -> dict[str, Any]:
         "listed": all(member.pid is not None for member in played.members),
         "same_pids": all(member.pid == member.child.pid for member in played.members),
         "watch": timeline.figures(played.lines),
+        "doubts": played.doubts,
     }
 
 
@@ -87,12 +89,13 @@ def _play(run: Run, scenario: Scenario, folder: Path, rules: str, recording: Pat
         middle = exporter.snapshot()
         tenants.await_until(begin + seconds - _BEFORE_THE_END)
         end = exporter.snapshot()
-        (run.output / f"{scenario.name}.prom").write_text(exporter.metrics(), encoding="utf-8")
+        page = exporter.metrics()
         results = tenants.heard(members, seconds)
         if recorder is not None:
             recorder.process.wait(seconds)
         lines = timeline.within(timeline.read(watched), begin + lead, begin + seconds)
-    return _Played(members, results, judging.said(middle, end), lines)
+    (run.output / f"{scenario.name}.prom").write_text(page, encoding="utf-8")
+    return _Played(members, results, judging.said(middle, end), lines, judging.doubts(page))
 
 
 def _start(crew: Crew, run: Run, scenario: Scenario, watched: Path, variables: Mapping[str, str]) -> list[Member]:

@@ -56,6 +56,8 @@ class Run:
     rounds_per_second: float = 0.0
     variables: Mapping[str, str] = field(default_factory=dict)
     found: dict[str, Any] = field(default_factory=dict)
+    appears: float = 3.0
+    """Seconds within which the driver lists a process that has a context."""
 
     def rounds(self, kernel: float) -> int:
         """Return how many rounds of work a kernel of so many seconds does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,14 @@ def said(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[tuple[str,
             verdict = row["guarantees"].get(guarantee, {})
             found[row["pod"], guarantee] = _said(old.get(guarantee, {}), account, verdict)
     return found
+
+
+def doubts(page: str) -> dict[str, float]:
+    """Return what the exporter did not believe or could not place, by check or kind, from its page; without the zeros."""
+    told = re.findall(
+        r'^slicewatch_(?:untrusted_readings_total\{check|orphans\{kind)="(\w+)"\} (\S+)$', page, re.MULTILINE
+    )
+    return {name: float(value) for name, value in told if float(value)}
 
 
 def _said(old: Mapping[str, Any], new: Mapping[str, Any], verdict: Mapping[str, Any]) -> Said:

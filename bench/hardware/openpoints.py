@@ -41,7 +41,7 @@ def answers(found: Found) -> list[dict[str, str]]:
     for point in POINTS:
         try:
             answer = point.answer(found)
-        except (KeyError, TypeError, IndexError, StopIteration):
+        except (ArithmeticError, LookupError, TypeError, StopIteration):
             answer = Answer(State.OPEN, "the step that measures it did not end well, or its readings are missing")
         rows.append({"question": point.question, "how": point.how, "state": answer.state.value, "answer": answer.text})
     return rows
@@ -216,7 +216,16 @@ def _pids(found: Found) -> Answer:
     one = next(row for row in found["contention"] if row["scenario"] == "equals")
     if not one["listed"]:
         return Answer(State.SETTLED, "the driver does not list the tenants' processes here")
-    return Answer(State.SETTLED, "the same as here" if one["same_pids"] else "of another pid namespace")
+    strangers = one["watch"]["sampled_unlisted"]
+    text = "the same as here" if one["same_pids"] else "of another pid namespace"
+    samples = f"samples are of pids that are not listed: {strangers}" if strangers else "samples are of listed pids"
+    return Answer(State.SETTLED, f"{text}; {samples}")
+
+
+def _standing(found: Found) -> Answer:
+    counts = [one["doubts"].get("engine_idle_utilisation_high", 0.0) for one in found["contention"]]
+    text = f"{sum(counts):.0f} ticks in {len(counts)} scenarios"
+    return Answer(State.SETTLED if sum(counts) else State.RECORDED, text)
 
 
 def _needs_mig(found: Found) -> Answer:
@@ -225,7 +234,7 @@ def _needs_mig(found: Found) -> Answer:
 
 
 def _n(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    return "–" if value is None else f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _percent(value: float | None) -> str:
@@ -247,6 +256,7 @@ POINTS: Final = (
     Point("what GPM's context switch metrics say", "metrics 172 and 174 under each load", _switches),
     Point("do row remapping fields answer under MIG", "field values 142 to 145", _remapped),
     Point("what samples say of MPS clients", "two clients that always want", _mps),
+    Point("does GPM's engine activity stand still on a working GPU", "ticks that were not believed for it", _standing),
     Point("whose pids the driver lists", "the tenants' own pids against the list", _pids),
     Point("are GPM's ratios of a GPU instance relative to it", "a full load in one instance", _needs_mig),
     Point("PCIe and video engines for an instance", "a copy load in one instance", _needs_mig),

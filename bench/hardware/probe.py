@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exporter.errors import SourceError
+from exporter.sources.nvml.calls import FUNCTION_NOT_FOUND
 from exporter.sources.nvml.driver import open_library
 from exporter.sources.nvml.session import Session
 
@@ -106,7 +107,7 @@ class Timed:
                 raise
             except self._lib.NVMLLibraryMismatchError:
                 row.times.append(self._clock() - before)
-                row.codes[13] += 1  # FUNCTION_NOT_FOUND: the library lacks the symbol
+                row.codes[FUNCTION_NOT_FOUND] += 1
                 raise
             row.times.append(self._clock() - before)
             row.codes[0] += 1

@@ -20,7 +20,7 @@ def write(run: Run) -> None:
 
 def markdown(found: Found) -> str:
     """Return the report as Markdown; pure."""
-    parts = (_head, _steps, _calls, _smi, _contention, _others, _duty, _turns, _open, _overhead)
+    parts = (_head, _steps, _calls, _smi, _contention, _others, _doubts, _duty, _turns, _open, _overhead)
     return "\n".join(line for part in parts for line in part(found)) + "\n"
 
 
@@ -143,6 +143,21 @@ def _others(found: Found) -> list[str]:
     ]
     heads = ("scenario", "tenant", "guarantee", "truth", "said")
     return _section(found, "Other guarantees", "Where a scenario was made for one.", heads, rows) if rows else []
+
+
+def _doubts(found: Found) -> list[str]:
+    rows = [
+        [
+            one["scenario"],
+            ", ".join(f"{name} {count:g}" for name, count in one["doubts"].items()) or "none",
+            _n(one["watch"]["clock_min"]),
+            _n(one["watch"]["power_p50_w"]),
+            ", ".join(f"{name} {_n(part)}" for name, part in one["watch"]["reasons"].items() if part) or "none",
+        ]
+        for one in found.get("contention", ())
+    ]
+    heads = ("scenario", "not believed or not placed", "lowest clock MHz", "power W", "clock reasons, part of the time")
+    return _section(found, "Beside the verdicts", "What may explain them.", heads, rows) if rows else []
 
 
 def _duty(found: Found) -> list[str]:

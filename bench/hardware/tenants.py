@@ -19,7 +19,9 @@ from bench.hardware.scenarios import Tenant
 START: Final = 60.0
 """Seconds in which a context has to come up: the first one loads the driver and compiles the kernels."""
 
-_APPEARS: Final = 3.0
+_SETTLED: Final = 0.4
+"""Seconds: a few readings of the watch."""
+
 _POLL: Final = 0.05
 _HEADROOM: Final = 30.0
 
@@ -54,18 +56,25 @@ def start(crew: Crew, run: Run, tenant: Tenant, watched: Path, number: int = 0, 
     if tenant.demand.memory:
         child.say({"do": "hold", "part": tenant.demand.memory})
         child.hear(START)
-    fresh: set[int] = set()
+    return Member(tenant, child, _known_as(run, child.pid, watched, before))
 
-    def appeared() -> bool:
-        fresh.update(timeline.pids(timeline.read(watched)[-1]) - before)
-        return child.pid in fresh
 
-    _until(appeared, _APPEARS)
-    if child.pid in fresh:
-        return Member(tenant, child, child.pid)
-    # In another pid namespace the driver's number is another one; who has just come is known all the same.
-    strangers = {pid for pid in fresh if outside(pid)}
-    return Member(tenant, child, strangers.pop() if len(strangers) == 1 else None)
+def _known_as(run: Run, own: int, watched: Path, before: set[int]) -> int | None:
+    """Return the pid by which the driver lists a process that has just started; None where it does not.
+
+    In another pid namespace its number is another one; who has just come is known all the same, if nobody else came.
+    """
+    end, fresh = time.monotonic() + run.appears, set[int]()
+    while own not in fresh and time.monotonic() < end:
+        if fresh:
+            end = min(end, time.monotonic() + _SETTLED)  # so that a list that is being filled is seen whole
+        time.sleep(_POLL)
+        fresh = timeline.pids(timeline.read(watched)[-1]) - before
+    if own in fresh:
+        return own
+    if not fresh:
+        run.appears = _SETTLED  # where one is not listed, the next will not be either
+    return fresh.pop() if len(fresh) == 1 else None
 
 
 def place(node: Node, members: Sequence[Member], others: set[int]) -> None:

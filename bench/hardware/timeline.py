@@ -44,6 +44,10 @@ def share(lines: Sequence[Line], pid: int) -> float | None:
     return sum(row[2] / 100 if row else 0.0 for row in newest) / len(told)
 
 
+def _sampled(lines: Sequence[Line]) -> set[int]:
+    return {row[0] for line in lines if isinstance(line["samples"], list) for row in line["samples"]}
+
+
 def sample_periods(lines: Sequence[Line]) -> list[float]:
     """Return the seconds between the distinct time stamps of each process's samples."""
     stamps: dict[int, set[int]] = {}
@@ -127,6 +131,7 @@ def figures(lines: Sequence[Line]) -> dict[str, Any]:
     return {
         "lines": len(lines),
         "samples_refused": refusal(lines, "samples"),
+        "sampled_unlisted": sorted(_sampled(lines) - {pid for line in lines for pid in pids(line)}),
         "sample_period_p50": quantile(periods, 0.5),
         "sample_period_p90": quantile(periods, 0.9),
         "sample_age_p50": quantile(ages, 0.5),

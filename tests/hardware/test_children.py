@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.hardware.children import ROOT, ChildError, Crew
+from tests.fake_cuda.board import FakeBoard
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('{}', flush=True); time.sleep(60)"
 PARENT = """
@@ -92,3 +93,27 @@ def test_a_leash_without_its_parent_runs_nothing() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "is gone" in done.stderr
+
+
+def test_a_kit_that_is_told_to_end_ends_its_tenants_and_reports_what_it_has(
+    tmp_path: Path, board: FakeBoard, variables: dict[str, str]
+) -> None:
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "bench.hardware", f"--output={output}", "--only=equals"]
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stderr=subprocess.DEVNULL) as kit:
+        until(lambda: len(board.read()) == 2)
+        tenants = [account.pid for account in board.read()]
+        kit.send_signal(signal.SIGTERM)
+        assert kit.wait(20) == 128 + signal.SIGTERM
+    assert all(gone(pid) for pid in tenants)
+    assert "| calibrate |" in (output / "report.md").read_text()
+
+
+def test_an_installed_package_called_tests_does_not_hide_this_checkouts(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").write_text("")
+    script = "import sys; sys.path.append(sys.argv[1]); import bench.hardware.node as n; print(n.FakeProcfs.__module__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "tests.fakes.procfs\n", done.stderr

@@ -35,7 +35,7 @@ def found(tmp_path: Path, board: FakeBoard, variables: dict[str, str]) -> dict[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=220,
     )
     assert done.returncode == 0, done.stderr
     assert board.read() == []  # nobody is left on the device
@@ -50,7 +50,7 @@ def _smi() -> str:
     return f'#!/bin/sh\ncase "$*" in\n{cases}    *) exit 1 ;;\nesac\n'
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_the_kit_measures_judges_and_reports_from_end_to_end(found: dict[str, Any]) -> None:
     ended = {row["step"]: row["status"] for row in found["steps"]}
     assert ended.pop("mps") == "not possible here"
