@@ -53,6 +53,8 @@ class Run:
     scratch: Path
     lengths: Lengths
     gpu: str = ""
+    only_read: str = ""
+    """Why tenants cannot contend for the GPU; empty where they can."""
     rounds_per_second: float = 0.0
     variables: Mapping[str, str] = field(default_factory=dict)
     found: dict[str, Any] = field(default_factory=dict)

@@ -23,10 +23,8 @@ MODULES: Final = {
 }
 """Modules by the package that has them: the exporter's own, and the API server's client."""
 
-LIBRARIES: Final = {
-    "libnvidia-ml.so.1": "NVML, of the NVIDIA driver",
-    "libcuda.so.1": "CUDA's driver library, of the NVIDIA driver",
-}
+LIBRARIES: Final = {"libnvidia-ml.so.1": "NVML, of the NVIDIA driver"}
+"""Without CUDA's library the driver can still be read; that is found out when a GPU is chosen."""
 
 _OLDEST: Final = (3, 11)
 

@@ -160,9 +160,9 @@ def _throttle(found: Found) -> Answer:
 
 def _cost(found: Found) -> Answer:
     parts = []
-    for name in ("idle", "busy"):
-        rows = sorted(found["calls"][name]["calls"], key=lambda row: -row["p50_us"])[:3]
-        whole = found["calls"][name]["whole"]
+    for name, told in found["calls"].items():
+        rows = sorted(told["calls"], key=lambda row: -row["p50_us"])[:3]
+        whole = told["whole"]
         dear = ", ".join(f"{row['call']} {row['p50_us'] / 1000:.2f}" for row in rows)
         parts.append(f"{name}: a reading {whole['p50_us'] / 1000:.1f} ms (p99 {whole['p99_us'] / 1000:.1f}); {dear} ms")
     return Answer(State.SETTLED, "; ".join(parts))
@@ -179,7 +179,7 @@ def _clocks(found: Found) -> Answer:
 
 
 def _memory(found: Found) -> Answer:
-    told = [found["calls"][name] for name in ("idle", "busy")]
+    told = list(found["calls"].values())
     readings, refused = sum(row["readings"] for row in told), sum(row["memory_refused"] for row in told)
     return Answer(State.RECORDED, f"{refused} of {readings} readings had no memory, GPM sampled in each")
 

@@ -32,7 +32,8 @@ class StepTimeoutError(Exception):
 class Step:
     """One step: its result is kept under `name`, or for a scenario in the list `contention`.
 
-    `deadline` is in seconds beyond what the run's lengths ask for. What a step marked `always` finds, the others need.
+    `deadline` is in seconds beyond what the run's lengths ask for. What a step marked `always` finds, the others need. One that
+    `contends` has tenants.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Step:
     deadline: float = 90.0
     always: bool = False
     scenario: bool = False
+    contends: bool = True
 
 
 def _scenario(scenario: Scenario) -> Step:
@@ -47,9 +49,9 @@ def _scenario(scenario: Scenario) -> Step:
 
 
 STEPS: Final = (
-    Step(name="read", perform=reads.read),
+    Step(name="read", perform=reads.read, contends=False),
     Step(name="calibrate", perform=reads.calibrate, always=True),
-    Step(name="calls", perform=reads.calls),
+    Step(name="calls", perform=reads.calls, contends=False),
     *(_scenario(scenario) for scenario in SCENARIOS if scenario.name not in {"streams", "long-kernels", "mps"}),
     Step(name="turns", perform=reads.turns),
     Step(name="duty", perform=reads.duty),
@@ -79,6 +81,8 @@ def perform(run: Run, steps: Iterable[Step], *, within: float) -> int:
 
 def _one(run: Run, step: Step) -> tuple[str, str]:
     """Run one step. Whatever it raises becomes a line of the report; an interrupt ends the run."""
+    if step.contends and run.only_read:
+        return "not possible here", run.only_read
     try:
         with _deadline(run.lengths.scenario * 2 + step.deadline):
             found = step.perform(run)
@@ -141,8 +145,9 @@ def choose_gpu(run: Run, wanted: str) -> str:
     with Crew(run.folder("choose")) as crew:
         child = crew.python("choose", "bench.hardware.choose", wanted)
         try:
-            run.gpu = child.hear(60.0)["gpu"]
+            chosen = child.hear(60.0)
         except ChildError as error:
             return str(error)
+    run.gpu, run.only_read = chosen["gpu"], chosen["why"]
     run.found["lengths"] = asdict(run.lengths)
     return ""

@@ -48,7 +48,7 @@ def read(run: Run) -> dict[str, Any]:
 def calls(run: Run) -> dict[str, Any]:
     """Time every call of the driver's source: at rest, and while a tenant keeps the device busy."""
     found: dict[str, Any] = {}
-    for name in ("idle", "busy"):
+    for name in ("idle",) if run.only_read else ("idle", "busy"):
         with Crew(run.folder(f"calls-{name}"), run.variables) as crew:
             if name == "busy":
                 child = _tenant(crew, run)

@@ -62,10 +62,11 @@ def _steps(found: Found) -> list[str]:
 def _calls(found: Found) -> list[str]:
     if "calls" not in found:
         return []
-    busy = {row["call"]: row for row in found["calls"]["busy"]["calls"]}
+    loaded = found["calls"].get("busy")  # not where nobody could contend
+    busy = {} if loaded is None else {row["call"]: row for row in (*loaded["calls"], loaded["whole"])}
     rows = []
     for row in (*found["calls"]["idle"]["calls"], found["calls"]["idle"]["whole"]):
-        under = found["calls"]["busy"]["whole"] if row["call"] == "one whole reading" else busy.get(row["call"])
+        under = busy.get(row["call"])
         rows.append(
             [
                 f"`{row['call']}`",
@@ -125,8 +126,25 @@ def _contention(found: Found) -> list[str]:
         *("scenario", "tenant", "promised", "true share", "as sampled", "entitled", "as judged", "delivered as judged"),
         *("truth", "said", "by", ""),
     )
-    what = f"Compute: {', '.join(f'{count} {word}' for word, count in counts.items())}."
+    what = f"Compute: {', '.join(f'{count} {word}' for word, count in counts.items())}. {_distance(found)}"
     return _section(found, "The judge", what, heads, rows) if rows else []
+
+
+def _distance(found: Found) -> str:
+    """How far shares of the device are from the tenants' own measure, on average, on shared devices."""
+    told = [row for row in _tenants(found) if row["promised"] < 1.0 and row["true_share"] > 0.0]
+    sampled = [abs(row["sampled_share"] - row["true_share"]) for row in told if row["sampled_share"] is not None]
+    judged = [
+        abs(row["said"]["delivered"] - row["true_share"])
+        for row in told
+        if row["said"] and row["said"]["delivered"] is not None
+    ]
+    parts = [
+        f"{name} {sum(values) / len(values):.3f}"
+        for name, values in (("as sampled", sampled), ("as judged", judged))
+        if values
+    ]
+    return f"Mean distance of a share from the tenant's own measure: {', '.join(parts)}." if parts else ""
 
 
 def _others(found: Found) -> list[str]:

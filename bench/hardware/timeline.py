@@ -41,7 +41,7 @@ def share(lines: Sequence[Line], pid: int) -> float | None:
     if not told:
         return None
     newest = (max((row for row in rows if row[0] == pid), key=lambda row: row[1], default=None) for rows in told)
-    return sum(row[2] / 100 if row else 0.0 for row in newest) / len(told)
+    return float(sum(row[2] / 100 for row in newest if row) / len(told))
 
 
 def _sampled(lines: Sequence[Line]) -> set[int]:

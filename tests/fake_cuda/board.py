@@ -53,11 +53,17 @@ class Account:
 
 @dataclass
 class FakeBoard:
-    """One GPU. `folder` takes the files; `period` is the driver's sample period in seconds."""
+    """One GPU. `folder` takes the files; `period` is the driver's sample period in seconds.
+
+    `foreign` is added to each pid, as a driver does that counts in another pid namespace; `lists` is whether it lists
+    processes at all.
+    """
 
     folder: Path
     memory: int = 80 << 30
     period: float = 0.1
+    foreign: int = 0
+    lists: bool = True
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -107,7 +113,12 @@ class FakeBoard:
         self._before = {row.pid: row.busy for row in accounts}
         shares = {pid: min(100, round(busy / (passed * 1e7))) for pid, busy in spent.items()}
         processes = tuple(
-            FakeProcess(pid=row.pid, memory_bytes=row.memory + _CONTEXT, sm=shares[row.pid], mem=shares[row.pid] // 4)
+            FakeProcess(
+                pid=row.pid + self.foreign,
+                memory_bytes=row.memory + _CONTEXT,
+                sm=shares[row.pid],
+                mem=shares[row.pid] // 4,
+            )
             for row in accounts
         )
         write(self.folder / "driver.state", FakeDriver(gpus=(self._gpu(processes, passed),)))
@@ -129,7 +140,7 @@ class FakeBoard:
             throttle=0 if busy else 1,
             gpm_supported=True,
             gpm={GPM_GRAPHICS: busy, GPM_SM: busy, GPM_TENSOR: 0.0, GPM_DRAM: busy / 20},
-            processes=processes,
+            processes=processes if self.lists else (),
         )
 
 
