@@ -28,6 +28,7 @@ TURNS = 2.0
 class Case:
     """One window of one tenant: what was true, what was said."""
 
+    world: int  # its seed
     kind: str
     short: bool  # do its bursts take less than two turns
     changing: bool
@@ -112,6 +113,7 @@ def _case(world: World, truth: Truth, heard: Heard, *, plain: bool, breach: bool
     cause, neighbour = _blamed(world, truth, said) if right else (None, None)
     tenant = next(tenant for tenant in world.tenants if tenant.name == truth.tenant)
     return Case(
+        world=world.seed,
         kind=tenant.kind,
         short=world.demands[tenant.members[0]].burst < TURNS * world.quantum,
         changing=changed(world),

@@ -15,6 +15,7 @@ from bench.truth.story import ENDS, TOLERANCE, WINDOW, play
 from bench.truth.worlds import Ranges, draw
 from exporter.demand import Answer, DemandPolicy
 from exporter.demand_appetite import appetite
+from exporter.demand_elasticity import elasticity
 from exporter.demand_inference import terms
 from exporter.demand_verdict import ALWAYS, SELDOM
 from exporter.demand_window import Level, Means, means
@@ -96,4 +97,4 @@ def _terms(window: Means | None, levels: tuple[Level, ...], promise: float) -> t
         return None
     if window.backlog is not None and not SELDOM < window.backlog < ALWAYS:
         return None
-    return terms(window, appetite(window, levels, promise), promise, TOLERANCE)
+    return terms(window, elasticity(*window.moves), appetite(window, levels, promise), promise, TOLERANCE)
