@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,21 +37,26 @@ def table(rows: Sequence[Row], names: Sequence[str]) -> Numbers:
 
 def likely(known: Numbers, broken: Flags, asked: Numbers) -> Numbers:
     """Return the likelihood of a breach for each row asked, from a classifier trained on those known."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # nothing else here needs it
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415  # nothing else here needs them
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     forest = HistGradientBoostingClassifier(
         max_iter=120, learning_rate=0.1, max_leaf_nodes=20, min_samples_leaf=40, l2_regularization=1.0, random_state=1
     )
-    found: Numbers = forest.fit(known, broken).predict_proba(asked)[:, 1]
+    with threadpool_limits(1):  # its threads wait for each other in a spin, which a busy machine does not bear
+        found: Numbers = forest.fit(known, broken).predict_proba(asked)[:, 1]
     return found
 
 
-def held_out(given: Numbers, broken: Flags, worlds: NDArray[np.int_]) -> Numbers:
+Classify = Callable[[Numbers, Flags, Numbers], Numbers]
+
+
+def held_out(given: Numbers, broken: Flags, worlds: NDArray[np.int_], classify: Classify = likely) -> Numbers:
     """Return the likelihood of a breach for each row, from a classifier that was trained on other worlds."""
     found = np.zeros(len(broken))
     for fold in range(FOLDS):
         asked = worlds % FOLDS == fold
-        found[asked] = likely(given[~asked], broken[~asked], given[asked])
+        found[asked] = classify(given[~asked], broken[~asked], given[asked])
     return found
 
 
@@ -87,18 +92,18 @@ def _part(passes: Flags, among: Flags) -> float:
     return float((passes & among).sum() / max(1, among.sum()))
 
 
-def study(tuning: Sequence[Row], report: Sequence[Row]) -> Iterator[str]:
+def study(tuning: Sequence[Row], report: Sequence[Row], classify: Classify = likely) -> Iterator[str]:
     """Yield the ceiling on tuning worlds and on the report's, and how much of the knowable the judge finds."""
     names = sorted({name for row in tuning for name in row.figures})
     broken, far = flags(tuning)
     given = table(tuning, names)
-    found = held_out(given, broken, np.array([row.world for row in tuning]))
+    found = held_out(given, broken, np.array([row.world for row in tuning]), classify)
     threshold = lowest(found, broken, far)
     yield f"{'':44}{'P far':>9}{'P all':>9}{'R far':>9}{'short':>9}{'others':>9}"
     yield told(f"tuning, {len(tuning):,} windows: the ceiling", tuning, found >= threshold)
     yield told("the judge", tuning, judged(tuning))
     if report:
-        knowable = likely(given, broken, table(report, names)) >= threshold
+        knowable = classify(given, broken, table(report, names)) >= threshold
         yield told(f"report, {len(report):,} windows: the ceiling", report, knowable)
         yield told("the judge", report, judged(report))
         broken, far = flags(report)
@@ -113,11 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", type=int, default=REPORT, help=f"how many of the report's (default: {REPORT})")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args(arguments)
-    sets = [
-        gather(name, count, chosen.workers, everything=True)
-        for name, count in (("tuning", chosen.tuning), ("report", chosen.report))
-    ]
-    print("\n".join(study(*sets)))
+    tuning = gather("tuning", chosen.tuning, chosen.workers, everything=True)
+    report = gather("report", chosen.report, chosen.workers, everything=True)
+    print("\n".join(study(tuning, report)))
     return 0
 
 

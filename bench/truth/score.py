@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from bench.truth.hearing import Case
 from exporter.demand import Answer
@@ -42,7 +43,18 @@ class Part:
     high: float | None = None
 
 
-def part(cases: Iterable[Case], among: Says, passes: Says) -> Part:
+class OfAWorld(Protocol):
+    """Something that was seen in a world; `world` is the world's seed."""
+
+    @property
+    def world(self) -> int:
+        """The seed."""
+
+
+Seen = TypeVar("Seen", bound=OfAWorld)
+
+
+def part(cases: Iterable[Seen], among: Callable[[Seen], bool], passes: Callable[[Seen], bool]) -> Part:
     """Return the part of the cases `among` that pass, with a bootstrap over worlds: windows of one world are alike."""
     counts: dict[int, list[int]] = {}
     for case in cases:
