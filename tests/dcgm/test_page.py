@@ -65,6 +65,12 @@ def test_a_number_is_read_as_strictly_behind_labels_that_are_known_already(value
     assert [each.line for each in found.bad] == [2]
 
 
+def test_a_link_is_no_device():
+    found = parse(page(row("DEV_GPU_TEMP", 41), row("DEV_NVLINK_BANDWIDTH_TOTAL", 3, nvlink="2")))
+    assert values(found) == [{"temperature_celsius": 41.0}]
+    assert found.counts.ignored == 1
+
+
 def test_a_name_cannot_take_another_devices_place():
     """A tenant chooses its job's name: whatever it writes there, the row's identity stays what was printed first."""
     found = parse(page(row("DEV_GPU_TEMP", 41, hpc_job='x",UUID="GPU-00000000-0000-0000-0000-000000000000')))
