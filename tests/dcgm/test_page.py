@@ -65,6 +65,12 @@ def test_a_number_is_read_as_strictly_behind_labels_that_are_known_already(value
     assert [each.line for each in found.bad] == [2]
 
 
+@pytest.mark.parametrize("spelt", [GPU.upper(), GPU.lower(), GPU])
+def test_a_gpu_is_known_by_its_uuid_in_every_case(spelt: str):
+    found = parse(page(row("DEV_GPU_TEMP", 41), row("DEV_POWER_USAGE", 90, gpu=spelt)))
+    assert [device.parent for device in found.devices] == [GPU]
+
+
 def test_a_link_is_no_device():
     found = parse(page(row("DEV_GPU_TEMP", 41), row("DEV_NVLINK_BANDWIDTH_TOTAL", 3, nvlink="2")))
     assert values(found) == [{"temperature_celsius": 41.0}]
