@@ -84,7 +84,7 @@ class Page:
 
 def parse(body: str) -> Page:
     """Read a page. Never raises."""
-    found = gather(body.replace("\r\n", "\n"))
+    found = gather(body)
     settled = _Settling(found)
     devices = tuple(settled.device(key) for key in sorted(settled.keys, key=_order))
     suspects = [*settled.suspects, *suspicious(devices)]
