@@ -13,6 +13,7 @@ used enough to tell a round by, are in none of them.
 from __future__ import annotations
 
 import math
+from operator import sub
 from typing import NamedTuple
 
 _LEAST_TURN = 0.02
@@ -42,13 +43,15 @@ class Moves(NamedTuple):
         if share <= 0.0 or beside <= _LEAST_TURN:
             return self
         turn = math.log(beside)
+        weights, shares, squares, turns, turn_squares, both = self
+        used, long = share * seconds, turn * seconds
         return Moves(
-            self.seconds + seconds,
-            self.share + share * seconds,
-            self.square + share * share * seconds,
-            self.turn + turn * seconds,
-            self.turns + turn * turn * seconds,
-            self.both + share * turn * seconds,
+            weights + seconds,
+            shares + used,
+            squares + share * used,
+            turns + long,
+            turn_squares + turn * long,
+            both + share * long,
         )
 
 
@@ -59,16 +62,19 @@ class Elasticity(NamedTuple):
     error: float
 
 
-def elasticity(first: Moves, last: Moves) -> Elasticity | None:
-    """Return the elasticity between two sums; None where there is too little to see it in."""
-    seconds = last.seconds - first.seconds
-    if seconds < _LEAST_SECONDS:
-        return None
-    share, turn = (last.share - first.share) / seconds, (last.turn - first.turn) / seconds
-    if share <= 0.0:
-        return None
-    spread = max(0.0, (last.turns - first.turns) / seconds - turn * turn) + _BLUR
-    power = ((last.both - first.both) / seconds - share * turn) / share / spread
-    own = max(0.0, (last.square - first.square) / seconds / (share * share) - 1.0)
-    rest = max(0.0, own - power * power * spread) + (_COARSE / share) ** 2
+UNSEEN = Elasticity(0.0, 9.0)
+"""Nobody beside it, or too short a time: no word for either side."""
+
+
+def elasticity(first: Moves, last: Moves) -> Elasticity:
+    """Return the elasticity between two sums."""
+    seconds, share, square, turn, turns, both = map(sub, last, first)
+    if seconds < _LEAST_SECONDS or share <= 0.0:
+        return UNSEEN
+    share, turn = share / seconds, turn / seconds
+    spread = max(0.0, turns / seconds - turn * turn) + _BLUR
+    power = (both / seconds - share * turn) / share / spread
+    own = max(0.0, square / seconds / (share * share) - 1.0)
+    coarse = _COARSE / share
+    rest = max(0.0, own - power * power * spread) + coarse * coarse
     return Elasticity(power, math.sqrt(rest / (seconds * spread)))

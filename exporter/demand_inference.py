@@ -15,6 +15,7 @@ length. There the answer is blind, unless appetite or the workload's own word sa
 from __future__ import annotations
 
 import math
+from operator import mul
 
 from exporter.demand import Bounds, DemandPolicy
 from exporter.demand_appetite import HARDLY
@@ -43,9 +44,6 @@ _LEAST = 0.2
 _HELD_UP = 0.8
 """Others whose mean queue is less than this part of 1/p - 1 hold a tenant up less than a device of speed p does."""
 
-_UNSEEN = Elasticity(0.0, 9.0)
-"""Nobody beside it, or too short a time: no word for either side."""
-
 _LENIENT = 0.05
 """By how much the inversion flatters on the tuning set: readiness cannot be seen above 1, but it can below."""
 
@@ -62,7 +60,9 @@ _LEAST_ERROR = 0.05
 """Nothing in whole percents tells an elasticity better than this."""
 
 
-def terms(window: Means, remembered: Bounds | None, promise: float, tolerance: float) -> tuple[float, ...]:
+def terms(
+    window: Means, seen: Elasticity, remembered: Bounds | None, promise: float, tolerance: float
+) -> tuple[float, ...]:
     """Return what the log-odds of a breach are linear in; `remembered` bounds the entitlement from an earlier appetite.
 
     Two inversions: of the seconds in which the holder used something (pauses of seconds are no wish of the tenant), and of
@@ -71,19 +71,20 @@ def terms(window: Means, remembered: Bounds | None, promise: float, tolerance: f
     """
     active, count = max(window.active, 1e-3), window.processes
     share, ready = window.share / active, window.readiness / active
-    busy = min(_ROOM, _closed_loop(count, share, ready, promise)) - _EVEN
-    if remembered is None:
-        whole = min(1.0, _closed_loop(count, window.share, window.readiness, promise)) - _EVEN
-    else:
-        whole = min(1.0, window.share / remembered.low) - _EVEN
-    pausing = 1.0 - min(1.0, ready / count)
-    power, error = elasticity(*window.moves) or _UNSEEN
-    waiting = count * min(1.0, max(0.0, power))
+    busy = whole = _closed_loop(count, share, ready, promise)
+    if remembered is not None:
+        whole = window.share / remembered.low
+    elif active < 1.0:
+        whole = _closed_loop(count, window.share, window.readiness, promise)
+    busy = min(_ROOM, busy) - _EVEN
+    pausing = 1.0 - ready / count if ready < count else 0.0
+    power, error = seen
+    waiting = 0.0 if power <= 0.0 else count * min(1.0, power)
     sure = (power - tolerance - window.share / promise) / max(_LEAST_ERROR, error)
     return (
         1.0,
         busy,
-        whole,
+        min(1.0, whole) - _EVEN,
         pausing,
         pausing * pausing,
         busy * pausing,
@@ -102,25 +103,25 @@ def ratio(window: Means, remembered: Bounds | None, promise: float, tolerance: f
     and where neither the inversion nor the elasticity sees that turns are what holds it up.
     """
     threshold = 1 - tolerance
-    found = terms(window, remembered, promise, tolerance)
-    odds = sum(weight * term for weight, term in zip(WEIGHTS, found, strict=True))
+    seen = elasticity(*window.moves)
+    found = terms(window, seen, remembered, promise, tolerance)
+    odds: float = sum(map(mul, WEIGHTS, found))
     corrected = threshold - _STEP * odds
     if window.pressure < HARDLY * (1 / promise - 1):
         return max(1.0, corrected)
-    if window.pressure < _HELD_UP * (1 / promise - 1) or not _borne_out(window, found[1]):
+    if window.pressure < _HELD_UP * (1 / promise - 1) or not _borne_out(seen, found[1]):
         return max(threshold, corrected)
     return corrected
 
 
-def _borne_out(window: Means, busy: float) -> bool:
+def _borne_out(seen: Elasticity, busy: float) -> bool:
     """Whether the share moves with the length of a round, the more surely the less the inversion itself sees a breach.
 
     Steadiness alone does not tell tiny bursts that wait from tiny requests that come at equal times and are all served.
     """
     if busy < _LENIENT:
         return True
-    power, error = elasticity(*window.moves) or _UNSEEN
-    return power >= min(_CHANCE, (busy - _LENIENT) / _SOFT) * max(_LEAST_ERROR, error)
+    return seen.power >= min(_CHANCE, (busy - _LENIENT) / _SOFT) * max(_LEAST_ERROR, seen.error)
 
 
 def inferred(window: Means, remembered: Bounds | None, promise: float, policy: DemandPolicy) -> Bounds:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from exporter.catalogue import PartitionKey
 from exporter.demand import Answer, Assessment, DemandPolicy, Holder, Intruder, Sample
@@ -52,6 +53,7 @@ class DeviceMemory:
     pids: Mapping[Holder, frozenset[int]] = field(default_factory=dict)
     worked: Mapping[int, float] = field(default_factory=dict)  # pid → when it last used something
     totals: tuple[float, ...] = ()  # of the last ticks with two or more at work
+    efficiency: float = 1.0  # what they leave of a second for work
     decided: Mapping[PartitionKey, Decided] = field(default_factory=dict)
 
 
@@ -91,7 +93,7 @@ def _aged(memory: DeviceMemory, at: float, policy: DemandPolicy) -> DeviceMemory
     if at < before or at - before > policy.appetite_seconds:
         return DeviceMemory()
     tracks = {holder: Track((Entry(at=at),), track.levels) for holder, track in memory.tracks.items()}
-    return replace(memory, good_at=None, tracks=tracks, totals=(), decided={})
+    return replace(memory, good_at=None, tracks=tracks, totals=(), efficiency=1.0, decided={})
 
 
 def _shares(sample: Sample) -> Mapping[int, tuple[Holder, float]] | Missing:
@@ -158,7 +160,7 @@ def _observe(
             ),
             at - policy.window,
         )
-    return replace(memory, good_at=at, tracks=tracks, pids=present, worked=worked, totals=totals)
+    return replace(memory, good_at=at, tracks=tracks, pids=present, worked=worked, totals=totals, efficiency=efficiency)
 
 
 def _largest(shares: Mapping[int, tuple[Holder, float]]) -> tuple[Holder | None, tuple[float, float]]:
@@ -184,8 +186,7 @@ def _known(memory: DeviceMemory, holder: Holder, pids: frozenset[int], at: float
     return track if pids == before or not before else Track(track.entries, EMPTY)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tick:
+class _Tick(NamedTuple):
     at: float
     seconds: float
     share: float
@@ -245,7 +246,7 @@ def _answers(
     windows = {holder: means(track, horizon) for holder, track in memory.tracks.items()}
     answers: dict[PartitionKey, Assessment] = {}
     decided: dict[PartitionKey, Decided] = {}
-    turning = 1.0 - _efficiency(memory.totals)
+    turning = 1.0 - memory.efficiency
     silent = reason is not None and (memory.good_at is None or at - memory.good_at > policy.patience)
     for key, promise in promises.items():
         if silent:

@@ -46,7 +46,7 @@ _REST = """
 - A driver that hangs in a way that keeps a process from being killed (state D).
 - A clock that runs fast or slow, and leap seconds: only jumps.
 - Partitions of the network that let some packets through.
-- A disk that lies: one that reports a write as done and loses it. A full disk was simulated by its errors, not filled.
+- A disk that lies: one that reports a write as done and loses it.
 - A read-only disk was simulated by a folder that cannot be used, because tests run as root, whom no permission stops.
 - Several of these faults at once, beyond what the soak does by chance.
 - A month. An hour of churn shows a leak of a mebibyte an hour, not one of a mebibyte a day.

@@ -1,6 +1,6 @@
 """Everything a judge may look at, as numbers: for one tenant at the end of one window, from what the driver said so far.
 
-For the study of what is knowable (`bench.truth.fit`): far more than the judge uses, so that a flexible classifier on these
+For the study of what is knowable (`bench.truth.ceiling`): far more than the judge uses, so that a flexible classifier on these
 tells how much there is to be known. Nothing of the world's truth is read, but for the promise and who holds which process,
 which a judge knows as well.
 """
@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from bench.truth.story import WINDOW, Story, Tick
 from bench.truth.worlds import Tenant
-from exporter.demand import Answer, Assessment
 from exporter.demand_window import EDGES
 from exporter.queueing import dedicated, readiness
 
 Numbers = NDArray[np.float64]
 
-_SPANS = {"window": WINDOW, "half": WINDOW / 2, "life": 1e9}
-"""Seconds that are looked back on: a window, the latter half of one, and all since the tenant came."""
+_SPANS = {"window": WINDOW, "life": 1e9}
+"""Seconds that are looked back on: a window, and all since the tenant came."""
 
 _LEAST = 1e-3
 
@@ -47,20 +46,14 @@ def _declared(ticks: Sequence[Tick], number: int) -> Mapping[float, bool]:
     return {tick.at: said for tick in ticks if (said := tick.declared[number]) is not None}
 
 
-def features(heard: Heard, tenant: Tenant, end: float, said: Assessment) -> dict[str, float]:
-    """Return every figure of one tenant at one instant; NaN where there is none."""
+def features(heard: Heard, tenant: Tenant, end: float) -> dict[str, float]:
+    """Return every figure of one tenant at one instant; what cannot be told is missing or NaN."""
     own = list(tenant.members)
     others = [i for i in range(heard.shares.shape[1]) if i not in set(own)]
     known = (heard.at <= end) & heard.there[:, own].any(axis=1)
     found = {
         "promise": math.log(tenant.promise),
         "age": float(known.sum()),
-        "said_broken": float(said.answer is Answer.BROKEN),
-        "said_kept": float(said.answer is Answer.KEPT),
-        "said_by": float(["declared", "appetite", "queueing", "none"].index(said.evidence.value)),
-        "said_ratio": math.nan
-        if said.entitled is None
-        else float(heard.shares[known][-20:][:, own].sum(axis=1).mean()) / said.entitled.likely,
     }
     for name, span in _SPANS.items():
         rows = known & (heard.at > end - span)

@@ -24,7 +24,7 @@ from exporter import demand_inference
 from exporter.demand import Answer, DemandPolicy
 from exporter.demand_verdict import decide
 
-WORLDS = 5500
+WORLDS = 5600
 MARGINS = (0.06, 0.075, 0.09, 0.105)
 FOLDS = 2
 

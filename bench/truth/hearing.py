@@ -16,7 +16,7 @@ from exporter.shared_compute import DeviceMemory, assess
 NEAR = 0.1
 """Truths nearer to the threshold than this are decided by chance as much as by anything."""
 
-_TIE = 0.02
+TIE = 0.02
 """Two neighbours whose excess differs by less share than this took the same."""
 
 
@@ -28,6 +28,7 @@ TURNS = 2.0
 class Case:
     """One window of one tenant: what was true, what was said."""
 
+    world: int  # its seed
     kind: str
     short: bool  # do its bursts take less than two turns
     changing: bool
@@ -51,7 +52,7 @@ class Case:
 def hear(story: Story) -> list[Case]:
     """Judge one story."""
     world = story.world
-    heard = _judged(story)
+    heard = judged(story)
     before = {truth.tenant: truth for truth in story.truths if truth.end == CHANGE}
     cases: list[Case] = []
     for end in ENDS:
@@ -66,7 +67,8 @@ def hear(story: Story) -> list[Case]:
 Heard = Mapping[float, Mapping[str, Assessment]]
 
 
-def _judged(story: Story) -> Heard:
+def judged(story: Story) -> Heard:
+    """Return what the judge says of every tenant, by name, at every tick."""
     return {at: {key.pod: answer for key, answer in answers.items()} for at, answers, _ in listen(story)}
 
 
@@ -112,6 +114,7 @@ def _case(world: World, truth: Truth, heard: Heard, *, plain: bool, breach: bool
     cause, neighbour = _blamed(world, truth, said) if right else (None, None)
     tenant = next(tenant for tenant in world.tenants if tenant.name == truth.tenant)
     return Case(
+        world=world.seed,
         kind=tenant.kind,
         short=world.demands[tenant.members[0]].burst < TURNS * world.quantum,
         changing=changed(world),
@@ -143,14 +146,14 @@ def _blamed(world: World, truth: Truth, said: Assessment) -> tuple[bool | None, 
         cause = rogues.get(name, "neighbour")
         amounts[cause] = amounts.get(cause, 0.0) + (lost - turning) * excess / total
     named = max(said.loss, key=lambda cause: said.loss[cause], default="")
-    right = amounts.get(named, 0.0) >= max(amounts.values()) - _TIE * lost
+    right = amounts.get(named, 0.0) >= max(amounts.values()) - TIE * lost
     neighbours = {name: excess for name, excess in truth.takers.items() if name not in rogues and excess > 0.0}
     if max(amounts, key=lambda cause: amounts[cause]) != "neighbour" or not neighbours:
         return right, None
     if not said.neighbours:
         return right, False
     blamed = max(said.neighbours, key=lambda key: said.neighbours[key]).pod
-    return right, neighbours.get(blamed, 0.0) >= max(neighbours.values()) - _TIE
+    return right, neighbours.get(blamed, 0.0) >= max(neighbours.values()) - TIE
 
 
 def _began(truth: Truth, before: Truth, heard: Heard) -> bool:

@@ -11,10 +11,11 @@ from functools import partial
 from bench.truth.features import Heard, features
 from bench.truth.hearing import NEAR, TURNS, key_of, listen
 from bench.truth.running import SETS
-from bench.truth.story import ENDS, TOLERANCE, WINDOW, play
+from bench.truth.story import ENDS, TOLERANCE, WINDOW, Story, play
 from bench.truth.worlds import Ranges, draw
 from exporter.demand import Answer, DemandPolicy
 from exporter.demand_appetite import appetite
+from exporter.demand_elasticity import elasticity
 from exporter.demand_inference import terms
 from exporter.demand_verdict import ALWAYS, SELDOM
 from exporter.demand_window import Level, Means, means
@@ -57,11 +58,11 @@ def gather(name: str, count: int, workers: int, *, everything: bool = False) -> 
 
 def rows(seed: int, ranges: Ranges, *, everything: bool = False) -> list[Row]:
     """Return a row for each window of each tenant of one world that wanted something."""
-    return list(_rows(seed, ranges, everything=everything))
+    return list(taken(play(draw(seed, ranges)), everything=everything))
 
 
-def _rows(seed: int, ranges: Ranges, *, everything: bool) -> Iterator[Row]:
-    story = play(draw(seed, ranges))
+def taken(story: Story, *, everything: bool) -> Iterator[Row]:
+    """Yield the rows of one story."""
     heard = Heard(story) if everything else None
     tenants = {tenant.name: tenant for tenant in story.world.tenants}
     for at, answers, memory in listen(story):
@@ -72,8 +73,10 @@ def _rows(seed: int, ranges: Ranges, *, everything: bool) -> Iterator[Row]:
             track = memory.tracks.get(key)
             window = None if track is None else means(track, at - WINDOW)
             levels = () if track is None else track.levels
+            inferred = _terms(window, levels, tenant.promise)
+            figures = {f"term{number}": term for number, term in enumerate(inferred or ())}
             yield Row(
-                world=seed,
+                world=story.world.seed,
                 short=tenant.kind == "closed"
                 and story.world.demands[tenant.members[0]].burst < TURNS * story.world.quantum,
                 promise=tenant.promise,
@@ -82,8 +85,8 @@ def _rows(seed: int, ranges: Ranges, *, everything: bool) -> Iterator[Row]:
                 answer=answers[key].answer,
                 window=window,
                 levels=levels,
-                terms=_terms(window, levels, tenant.promise),
-                figures={} if heard is None else features(heard, tenant, at, answers[key]),
+                terms=inferred,
+                figures={} if heard is None else features(heard, tenant, at) | figures,
             )
 
 
@@ -96,4 +99,4 @@ def _terms(window: Means | None, levels: tuple[Level, ...], promise: float) -> t
         return None
     if window.backlog is not None and not SELDOM < window.backlog < ALWAYS:
         return None
-    return terms(window, appetite(window, levels, promise), promise, TOLERANCE)
+    return terms(window, elasticity(*window.moves), appetite(window, levels, promise), promise, TOLERANCE)

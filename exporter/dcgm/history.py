@@ -100,7 +100,7 @@ def _tracked(
         return _Track((_Seen(fingerprint, engines, now - ASSUMED_INTERVAL, now),), now)
     last = before.samples[-1]
     if last.print == fingerprint:
-        return replace(before, read=now)
+        return replace(before, samples=(*before.samples[:-1], replace(last, engines=engines)), read=now)
     gaps = (*before.gaps, now - last.at)[-_REMEMBERED:]
     return _Track((*before.samples, _Seen(fingerprint, engines, before.read, now))[-TOGETHER:], now, gaps)
 

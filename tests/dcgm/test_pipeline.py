@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +21,7 @@ from exporter.simulator.sources import SimSources, build
 from exporter.snapshot_json import snapshot_json
 from exporter.sources.dcgm import DcgmExporter
 from exporter.verdict import Guarantee, Outcome
-from exporter.witness import Clock, Hearing, Sources
+from exporter.witness import Clock, Hearing, Live, Sources
 from tests.fakes.port import Port, http, port_server
 from tests.scenarios.stage import Hands, Stage, played
 from toolkit.site import site
@@ -218,3 +219,27 @@ def test_a_recording_has_the_page_under_the_same_pseudonyms_as_the_rest(tmp_path
     (found,) = (pod for gpu in back.dcgm.gpus.values() for device in gpu.devices for pod in device.named)
     assert (found.namespace, found.pod) == (back.pods.items[0].namespace, back.pods.items[0].name)  # type: ignore[union-attr]
     assert found.pod != pod.name
+
+
+def test_a_source_whose_first_answer_is_awaited_says_so():
+    node = build(scenario.load(NAME), 1, 0.0)
+    waiting = threading.Event()
+
+    class Slow:
+        def read(self, now: float) -> DcgmReading:
+            del now
+            waiting.wait(10.0)
+            return DcgmReading(serial=1, gpus={})
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    sources = Sources(driver=node.driver, kubelet=None, pods=None, processes=node.processes, dcgm=Slow())
+    hands = Hands()
+    live = Live("node-1", sources, clock=Clock(hands.monotonic, hands.wall), patience=0.0)
+    heard = live.hear(0.0, ())
+    waiting.set()
+    live.close()
+    (found,) = (source for source in heard.health if source.name == "dcgm")
+    assert (found.up, found.detail) == (False, "no answer yet")
+    assert heard.evidence.dcgm == Missing(Reason.NOT_YET)

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from exporter.demand import Answer, Evidence
-from exporter.demand_elasticity import Elasticity, Moves, elasticity
+from exporter.demand_elasticity import UNSEEN, Elasticity, Moves, elasticity
 from tests.demand.devices import POLICY, A, B, Seen, Use, watch
 
 QUARTERS = {A: 0.25, B: 0.25}
 SECONDS = 20
 
 
-def seen(share: Callable[[float], float], seconds: int = SECONDS, noise: float = 0.0) -> Elasticity | None:
+def seen(share: Callable[[float], float], seconds: int = SECONDS, noise: float = 0.0) -> Elasticity:
     """The elasticity of a share that is this function of the length of a round, in turns, which varies from 3 to 5."""
     chance, moves = random.Random(7), Moves()  # noqa: S311  # a reproducible stream
     for second in range(seconds):
@@ -36,15 +36,11 @@ def seen(share: Callable[[float], float], seconds: int = SECONDS, noise: float =
 )
 def test_the_power_is_the_part_of_the_time_spent_waiting(share: Callable[[float], float], power: float) -> None:
     found = seen(share)
-    assert found is not None
     assert found.power == pytest.approx(power, abs=0.04)
 
 
 def test_noise_widens_the_error_and_more_seconds_narrow_it() -> None:
     clear, noisy, longer = (seen(lambda _: 0.1, *more) for more in ((20, 0.0), (20, 0.02), (80, 0.02)))
-    assert clear is not None
-    assert noisy is not None
-    assert longer is not None
     assert clear.error < longer.error < noisy.error
     assert abs(noisy.power) < 3 * noisy.error
 
@@ -54,7 +50,6 @@ def test_a_round_that_never_changes_tells_nothing() -> None:
     for _ in range(SECONDS):
         moves = moves.grown(1.0, 0.1, 0.3)
     found = elasticity(Moves(), moves)
-    assert found is not None
     assert found.power == pytest.approx(0.0, abs=1e-6)
     assert found.error > 0.3
 
@@ -68,8 +63,8 @@ def test_a_second_that_says_nothing_is_not_counted(share: float, beside: float) 
 
 
 def test_a_few_seconds_are_too_few() -> None:
-    assert seen(lambda length: 0.3 / length, seconds=4) is None
-    assert elasticity(Moves(), Moves()) is None
+    assert seen(lambda length: 0.3 / length, seconds=4) == UNSEEN
+    assert elasticity(Moves(), Moves()) == UNSEEN
 
 
 def rounds(share: Callable[[float], float]) -> Callable[[int], Use]:
@@ -112,5 +107,4 @@ def test_the_elasticity_is_of_the_window_and_not_of_before() -> None:
     after = watch(rounds(lambda _: 0.07), QUARTERS, seconds=int(POLICY.window) + 1, before=before)
     first, last = after.memory.tracks[A].base(after.at - POLICY.window).moves, after.memory.tracks[A].last.moves
     found = elasticity(first, last)
-    assert found is not None
     assert abs(found.power) < 0.1

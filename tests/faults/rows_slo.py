@@ -87,7 +87,8 @@ SLO = (
         kept="what was kept before is whole",
         proof=(
             Proof("faults/test_slo_disk", "test_minutes_that_cannot_be_kept_are_judged_all_the_same_and_it_is_said"),
-            Proof("slo/embedded/test_embedded", "test_a_full_disk_is_told_and_damages_nothing"),
+            Proof("faults/test_slo_disk", "test_on_a_disk_that_is_really_full_what_was_kept_is_whole_and_both_say_so"),
+            Proof("faults/test_slo_disk", "test_what_is_older_than_the_retention_goes_from_a_full_disk_too"),
         ),
     ),
     Row(
@@ -128,7 +129,7 @@ SLO = (
     ),
     Row(
         part=Part.DISK,
-        fault="read-only when it is started",
+        fault="a journal or a history that cannot be made",
         served="nothing: it ends with status 2 and one line",
         blind="",
         kept="nothing is begun that cannot be remembered",

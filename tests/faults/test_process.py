@@ -198,7 +198,7 @@ def _asked(connection: http.client.HTTPConnection) -> Scrape:
 def test_killed_at_any_moment_it_starts_again_at_zero_and_is_whole(rig: Rig):
     furnish(rig).kubelet.start()
     chance = random.Random(os.environ.get("KILL_SEED", "faults"))  # noqa: S311  # moments to kill at
-    for _ in range(either(2, 40)):
+    for _ in range(either(2, 20)):
         killed = rig.launch()
         with killed:
             time.sleep(chance.uniform(0.0, 2.5))  # the moment is the test's, and nothing is waited for
