@@ -390,7 +390,7 @@ PARTITION_PROCESSES = Metric(
     _G,
     PartitionKey,
     "Processes of the partition on its device.",
-    "Processes cannot be seen.",
+    "Processes cannot be seen, or one on the device cannot be placed.",
 )
 GUARANTEE_SECONDS = Metric(
     "gpu_partition_guarantee_seconds_total",
@@ -493,8 +493,10 @@ ORPHAN_KINDS = (
     "unclaimed_device",
     "unprepared_claim",
     "misprepared_claim",
+    "over_series_limit",
 )
-"""Kinds of `slicewatch_orphans`. A kind stands on the page when the sources can tell it, at 0 if there is none."""
+"""Kinds of `slicewatch_orphans`. A kind stands on the page when the sources can tell it, at 0 if there is none; the last only
+while the page is full."""
 
 CHECKS = (
     "engine_idle_utilisation_high",

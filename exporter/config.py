@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter import options
+from exporter import budget, options
 from exporter.options import OPTIONS
 from exporter.values import KubernetesMode, SourceKind, node_name
 from toolkit.errors import ConfigError
@@ -49,6 +49,7 @@ class Collect:
     tick: float
     departed_keep: float
     policy_file: Path | None = None
+    series_limit: int = budget.DEFAULT  # of a page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +130,7 @@ def _settings(parsed: Parsed, environ: Mapping[str, str], hostname: Callable[[],
             tick=parsed[options.TICK],
             departed_keep=parsed[options.DEPARTED_KEEP],
             policy_file=parsed[options.POLICY_FILE],
+            series_limit=parsed[options.SERIES_LIMIT],
         ),
         log=Log(level=parsed[options.LOG_LEVEL], format=parsed[options.LOG_FORMAT]),
         once=parsed[options.ONCE],

@@ -45,6 +45,9 @@ _HALF = 0.5
 """A GPU that is busy for less than this may idle its clocks down by itself between kernels."""
 
 
+_IDLE = Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
+
+
 @dataclass(frozen=True, slots=True)
 class Slow:
     """Since when a GPU has been slow in every tick, and the last of them; monotonic seconds."""
@@ -113,12 +116,12 @@ def _unwanted(use: DeviceUse, engine: float, sampled: Sampled | None, policy: Po
     """The answer where nobody wants the device, or nobody can tell yet; None where it is wanted."""
     # A mean is of a time that has passed; whether anything runs here at all is known of now.
     if sampled is not None and use.processes == ():
-        return Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
+        return _IDLE
     if engine >= policy.busy_threshold:
         return None
     run = None if sampled is None else sampled.engine
     if sampled is None or (run is not None and run.most < policy.busy_threshold):
-        return Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
+        return _IDLE
     return blind(Reason.NOT_YET)
 
 

@@ -9,13 +9,13 @@ resolves to another device later is the same lease on a device that is gone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.catalogue import PartitionKey
 from exporter.claims import Claimed, index
 from exporter.holdings import Held, Name, holdings
-from exporter.ids import ClaimId, DeviceId, MigPathId, MinorId, UnknownId
+from exporter.ids import ClaimId, DeviceId, MigPathId, MinorId, SplitId, UnknownId
 from exporter.model import Allocation, Allocations, DeviceUuid, Missing, Owner, Pod, Pods, PromiseSource
 from exporter.promised_profile import promised_profile
 from exporter.records import Grant, Prepared, Role, Sharing
@@ -37,7 +37,6 @@ class Lease:
     profile_source: PromiseSource
     grant: Grant | None = None
     misses: int = 0
-    seen_serial: int = 0
 
     @property
     def slots(self) -> int:
@@ -59,6 +58,7 @@ class Leases:
     by_key: Mapping[PartitionKey, Lease] = field(default_factory=dict)
     bound: Mapping[tuple[str, str, str, DeviceId], Found] = field(default_factory=dict)
     reborn: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (namespace, pod) → serial that is too old
+    serial: int = 0  # of the answer that was folded in last
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +88,37 @@ def hold(
     claimed = Claimed() if isinstance(pods, Missing) else index(pods.claims, prepared)
     store = None if isinstance(pods, Missing) else known
     held = holdings(allocations.items, known, _remembered(current, known), claimed, oddities)
+    split = _split(allocations)
     for each, found in _placed(held, allocations.serial, store, world, current, oddities):
         item = each.item
-        bound[(item.namespace, item.pod, item.container, item.device)] = found
         key = PartitionKey(found.gpu, found.uuid, item.namespace, item.pod, item.container)
+        if _by_pod(each) and key not in current.by_key and not (split is None or found.gpu in split):
+            oddities.add(("unresolved_device_id", f"{item.resource} {item.device}"))
+            continue
+        bound[(item.namespace, item.pod, item.container, item.device)] = found
         grouped[key].append(each)
-    for key in _conflicting(grouped, oddities):
+    for key in _conflicting(grouped, current, oddities):
         del grouped[key]
     by_key = {key: _lease(key, items, current.by_key.get(key), known, world, labels) for key, items in grouped.items()}
-    by_key = {key: replace(lease, misses=0, seen_serial=allocations.serial) for key, lease in by_key.items()}
     for key, lease in current.by_key.items():
-        if key not in by_key and (kept := _missed(lease, allocations.serial)) is not None:
+        if key not in by_key and (kept := _missed(lease, fresh=allocations.serial != leases.serial)) is not None:
             by_key[key] = kept
     kept_bound = {k: f for k, f in current.bound.items() if _key(k, f) in by_key} | bound
     reborn = {name: serial for name, serial in current.reborn.items() if serial >= allocations.serial}
-    return Holding(Leases(dict(sorted(by_key.items())), kept_bound, reborn), frozenset(oddities))
+    return Holding(Leases(dict(sorted(by_key.items())), kept_bound, reborn, allocations.serial), frozenset(oddities))
+
+
+def _split(allocations: Allocations) -> frozenset[str] | None:
+    """GPUs that HAMi's plugin gives out in parts, as the kubelet tells them; None where it does not tell what is offered."""
+    if isinstance(allocations.allocatable, Missing):
+        return None
+    told = [device for _, device in allocations.allocatable] + [item.device for item in allocations.items]
+    return frozenset(device.uuid for device in told if isinstance(device, SplitId))
+
+
+def _by_pod(held: Held) -> bool:
+    """Whether nobody but the pod itself says which device it is: HAMi's record, which whoever may annotate pods may write."""
+    return held.grant is not None and held.grant.sharing in {Sharing.HAMI, Sharing.MIG} and not held.grant.claim
 
 
 def _remembered(leases: Leases, known: Mapping[tuple[str, str], Pod]) -> dict[Name, list[Grant]]:
@@ -182,21 +198,27 @@ def _found(item: Allocation, world: World, leases: Leases) -> Found | None:
     return world.resolve(item.device)
 
 
-def _conflicting(grouped: Mapping[PartitionKey, Iterable[Held]], oddities: set[tuple[str, str]]) -> list[PartitionKey]:
+def _conflicting(
+    grouped: Mapping[PartitionKey, Sequence[Held]], before: Leases, oddities: set[tuple[str, str]]
+) -> list[PartitionKey]:
     """Two pods that both claim a device for themselves: nobody can tell whose it is, so it is neither's.
 
-    Containers of one claim have it together, and an administrator's access takes nothing.
+    Containers of one claim have it together, and an administrator's access takes nothing. What only the pod itself says
+    takes no device from whom the kubelet or a claim gave it to, nor from who has it already.
     """
     exclusive: dict[tuple[str, str], dict[PartitionKey, object]] = defaultdict(dict)
     for key, items in grouped.items():
         if not any(_part(each) for each in items):
-            claims = {each.grant.claim for each in items if each.grant is not None}
+            claims = {each.grant.claim for each in items if each.grant is not None and each.grant.claim}
             exclusive[(key.gpu, key.device)][key] = claims.pop() if claims else (key.namespace, key.pod)
     conflicting: list[PartitionKey] = []
     for (_, device), claimants in exclusive.items():
         if len(set(claimants.values())) > 1:
             oddities.add(("conflict", device))
-            conflicting.extend(claimants)
+            vouched = [key for key in claimants if not any(_by_pod(each) for each in grouped[key])]
+            first = vouched or [key for key in claimants if key in before.by_key]
+            sure = len({claimants[key] for key in first}) == 1
+            conflicting.extend(key for key in claimants if not sure or key not in first)
     return conflicting
 
 
@@ -223,8 +245,8 @@ def _lease(
         attached = world.known.get(DeviceUuid(key.device))
         profile, source = promised_profile(resource, labels, "" if attached is None else attached.profile, grant)
     owner = _owner(key, known.get((key.namespace, key.pod)), before)
-    return Lease(
-        key=key,
+    lease = Lease(
+        key=key if before is None else before.key,
         owner=owner if grant is None else replace(owner, role=grant.role),
         resource=resource,
         ids=frozenset(each.item.device for each in held),
@@ -232,6 +254,8 @@ def _lease(
         profile_source=source,
         grant=grant,
     )
+    # The same object for the same lease: what was made of it need not be made again.
+    return before if lease == before else lease
 
 
 def _owner(key: PartitionKey, pod: Pod | None, before: Lease | None) -> Owner:
@@ -249,9 +273,9 @@ def _owner(key: PartitionKey, pod: Pod | None, before: Lease | None) -> Owner:
     return Owner(namespace=key.namespace, pod=key.pod, container=key.container)
 
 
-def _missed(lease: Lease, serial: int) -> Lease | None:
+def _missed(lease: Lease, *, fresh: bool) -> Lease | None:
     """Count a fresh answer that does not list the lease; the second ends it."""
-    if serial == lease.seen_serial:
+    if not fresh:
         return lease
     misses = lease.misses + 1
-    return None if misses >= _FRESH_MISSES else replace(lease, misses=misses, seen_serial=serial)
+    return None if misses >= _FRESH_MISSES else replace(lease, misses=misses)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from exporter.catalogue import PartitionKey
 from exporter.ids import DeviceId
@@ -422,6 +422,10 @@ class Promise:
     memory: Promised | None = None
 
 
+UNREAD: Final = Promise()
+"""The promise of a partition that has just been joined; `exporter.promise` reads it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A device of the snapshot with its readings. A whole GPU's `gpu` equals its `uuid`."""
@@ -467,7 +471,7 @@ class Partition:
     used_compute: Reading  # share of the parent GPU
     used_memory_bytes: Reading
     obtainable_memory_bytes: Reading
-    promise: Promise = field(default_factory=Promise)
+    promise: Promise = UNREAD
     grant: Grant | None = None  # the record that the promise is read from, where there is one
     underlying: Sharing | None = None  # of a claim's device: how that is divided
     joint: int = 1  # how many partitions share this one promise
@@ -511,3 +515,4 @@ class Snapshot:
         default_factory=dict
     )  # pods that another source wrongly says hold a device
     mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed
+    found: frozenset[tuple[str, str]] = frozenset()  # what orphans count, by kind and by what it is about

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter import budget
 from exporter.values import SourceKind, dcgm_url, kubernetes, node_name, scenario
 from toolkit import values
 from toolkit.options import Option, table
@@ -26,6 +27,13 @@ MAX_REQUESTS = Option(
     parse=values.whole_number(1, 10_000),
     default="40",
     help="Requests answered at a time; one more is answered 503. Health checks do not count.",
+)
+SERIES_LIMIT = Option(
+    name="web.series-limit",
+    metavar="N",
+    parse=values.whole_number(budget.LEAST, 10_000_000),
+    default=str(budget.DEFAULT),
+    help="Series of a page at the most; what is above it is left out by whole partitions, the youngest first, and counted.",
 )
 NODE_NAME = Option(
     name="node.name",
@@ -162,6 +170,7 @@ OPTIONS: tuple[Option[object], ...] = (
     LISTEN,
     WEB_CONFIG,
     MAX_REQUESTS,
+    SERIES_LIMIT,
     NODE_NAME,
     TICK,
     SOURCE,

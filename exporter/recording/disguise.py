@@ -121,6 +121,7 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (Grant, "group"): Role.RECORD,
     (Grant, "profile"): Role.PLAIN,
     (Grant, "claim"): Role.UUID,
+    (Grant, "odd"): Role.PLAIN,
     (ClaimUse, "container"): Role.CONTAINER,
     (ClaimUse, "claim"): Role.RECORD,
     (ClaimUse, "request"): Role.RECORD,

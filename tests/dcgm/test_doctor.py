@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.app import run
-from exporter.doctor_dcgm import dcgm_lines
+from exporter.doctor.dcgm import dcgm
 from exporter.model import DeviceUse, Missing, Reason, Snapshot
 from tests.fakes.port import http, port_server
 from tests.scenarios.stage import played
@@ -35,7 +35,7 @@ def changed(change: Callable[[DeviceUse], DeviceUse]) -> str:
     devices = tuple(
         each if each.use.sampled is None else replace(each, use=change(each.use)) for each in snapshot.devices
     )
-    return "\n".join(dcgm_lines(replace(snapshot, devices=devices)))
+    return "\n".join(dcgm(replace(snapshot, devices=devices)))
 
 
 def test_the_doctor_says_what_dcgm_exporter_gives_here():
@@ -49,8 +49,11 @@ def test_the_doctor_says_what_dcgm_exporter_gives_here():
 
 def test_the_doctor_says_where_dcgm_exporter_would_help():
     words = simulated("mig-single-a100")[1]
-    assert "dcgm off switched off: --dcgm.url names the page of a dcgm-exporter on this node" in words
-    assert "dcgm-exporter sees activity inside MIG (--dcgm.url)" in words
+    assert (
+        "dcgm off --dcgm.url names no page of a dcgm-exporter on this node; without it MIG instances before Hopper"
+        in words
+    )
+    assert "before Hopper, dcgm-exporter sees it (--dcgm.url)" in words
 
 
 def test_the_doctor_says_why_dcgm_exporter_is_down():
@@ -89,10 +92,10 @@ def test_the_doctor_says_what_an_operator_should_do(change: Callable[[DeviceUse]
 
 
 def test_nothing_is_said_of_a_node_that_has_no_page():
-    assert list(dcgm_lines(played("mig-mixed", 3).result.snapshot)) == []
+    assert list(dcgm(played("mig-mixed", 3).result.snapshot)) == []
 
 
 def test_the_doctor_says_where_dcgm_exporters_pods_are_not_the_kubelets():
     snapshot = played("mig-a100-dcgm", 3).result.snapshot
     wrong = replace(snapshot, misnamed={snapshot.devices[0].uuid: 1})
-    assert "on 1 devices it names pods that by the kubelet do not hold them" in "\n".join(dcgm_lines(wrong))
+    assert "on 1 devices it names pods that by the kubelet do not hold them" in "\n".join(dcgm(wrong))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from exporter.model import Missing, Process, ProcessKind, Reading
+from exporter.model import Missing, Process, ProcessKind, Reading, Reason
 from exporter.sources.nvml.calls import INSUFFICIENT_SIZE, NOT_FOUND, SUCCESS, UNSUPPORTED, Calls, Spot
 
 NO_INSTANCE: Final = 0xFFFFFFFF
@@ -17,6 +17,8 @@ NO_INSTANCE: Final = 0xFFFFFFFF
 
 _LOOK_BACK: Final = 1_000_000
 """Microseconds of samples to ask for: the driver's longest sample period, so that a busy process has one."""
+
+_STALE: Final = Missing(Reason.STALE)
 
 _KINDS: Final = (ProcessKind.MPS, ProcessKind.COMPUTE, ProcessKind.GRAPHICS)
 
@@ -31,25 +33,15 @@ class Processes:
         self._wall = wall
         self._lists = list_calls(calls.lib)
 
-    def on_gpu(self, spot: Spot, *, mig: bool) -> tuple[Process, ...] | Missing:
-        """Return the processes that run on a whole GPU; of one in MIG mode, those on none of its instances."""
-        entries = self._entries(spot)
+    def on_gpu(self, spot: Spot) -> tuple[Process, ...] | Missing:
+        """Return the processes that run on a whole GPU that is not in MIG mode."""
+        entries = self.entries(spot)
         if isinstance(entries, Missing):
             return entries
-        if mig:
-            return _processes((entry for entry in entries if entry[1].gpuInstanceId == NO_INSTANCE), UNSUPPORTED)
-        return _processes(entries, self._shares(spot)) if entries else ()
+        return merged(entries, self._shares(spot)) if entries else ()
 
-    def on_instance(self, spot: Spot, gpu_instance: int, compute_instance: int) -> tuple[Process, ...] | Missing:
-        """Return the processes of a MIG instance. The driver does not say what share each has under MIG."""
-        entries = self._entries(spot)
-        if isinstance(entries, Missing):
-            return entries
-        here = ((gpu_instance, compute_instance), (NO_INSTANCE, NO_INSTANCE))
-        own = (entry for entry in entries if (entry[1].gpuInstanceId, entry[1].computeInstanceId) in here)
-        return _processes(own, UNSUPPORTED)
-
-    def _entries(self, spot: Spot) -> list[Entry] | Missing:
+    def entries(self, spot: Spot) -> list[Entry] | Missing:
+        """Return every entry of every list of a device; of a GPU in MIG mode, with the instance that each names."""
         entries: list[Entry] = []
         for kind, forms in self._lists:
             answer = self._calls.ask_first(spot, *forms)
@@ -60,16 +52,18 @@ class Processes:
                 return answer
         return entries
 
-    def _shares(self, spot: Spot) -> dict[int, float] | Missing:
+    def _shares(self, spot: Spot) -> dict[int, Reading] | Missing:
         samples = self._calls.ask(spot, self._samples)
         if isinstance(samples, Missing):
             return samples
+        latest = int(self._wall() * 1e6) + _LOOK_BACK
         newest: dict[int, Any] = {}
         for sample in samples:
             known = newest.get(sample.pid)
             if known is None or sample.timeStamp >= known.timeStamp:
                 newest[sample.pid] = sample
-        return {pid: sample.smUtil / 100 for pid, sample in newest.items()}
+        # The clock was set back: until it is there again, the samples from before would be the newest.
+        return {pid: _STALE if found.timeStamp > latest else found.smUtil / 100 for pid, found in newest.items()}
 
     def _samples(self, handle: Any) -> Any:
         """Ask for the samples of the last second; nobody active is an empty list and not a refusal."""
@@ -88,7 +82,8 @@ class Processes:
         return ()
 
 
-def _processes(entries: Iterable[Entry], shares: dict[int, float] | Missing) -> tuple[Process, ...]:
+def merged(entries: Iterable[Entry], shares: dict[int, Reading] | Missing) -> tuple[Process, ...]:
+    """Make one process of the entries of each pid."""
     chosen: dict[int, tuple[ProcessKind, Reading]] = {}
     for kind, entry in _by_precedence(entries):
         held: Reading = UNSUPPORTED if entry.usedGpuMemory is None else float(entry.usedGpuMemory)

@@ -1,4 +1,4 @@
-"""What dcgm-exporter gives on this node, and what its operator could add. Pure text for `slicewatch doctor`."""
+"""What dcgm-exporter gives on this node, and what its operator could add. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ The CSVs that come with dcgm-exporter have SM_ACTIVE switched off (etc/default-c
 """
 
 
-def dcgm_lines(snapshot: Snapshot) -> Iterator[str]:
+def dcgm(snapshot: Snapshot) -> Iterator[str]:
     """What the page gave of this node's devices, and what it lacks."""
     given = [device for device in snapshot.devices if device.use.sampled is not None]
     if given:
