@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     try:
         if asked.stand_in:
-            _stand_in(_base())
+            _stand_in(base())
         failed = [_image(target, asked) for target in CHECKS]
         return 1 if any(failed) else 0
     finally:
@@ -89,7 +89,7 @@ def main(argv: Sequence[str]) -> int:
             shutil.rmtree(WORK, ignore_errors=True)
 
 
-def _base() -> tuple[str, str]:
+def base() -> tuple[str, str]:
     """The base's name in the Dockerfile, and Debian's name in it."""
     found = re.search(r"^ARG BASE=(\S+:(\w+)-slim)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     if found is None:
@@ -97,17 +97,17 @@ def _base() -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _stand_in(base: tuple[str, str]) -> None:
+def _stand_in(named: tuple[str, str]) -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     archive = WORK / "base.tar"
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in _SLIM]
     began = time.monotonic()
-    _quiet(["mmdebstrap", "--variant=minbase", "--components=main", *excluded, base[1], str(archive)])
+    _quiet(["mmdebstrap", "--variant=minbase", "--components=main", *excluded, named[1], str(archive)])
     container = _buildah("from", "scratch")
     _buildah("add", "--quiet", container, str(archive), "/")
-    _buildah("commit", "--quiet", "--rm", container, base[0])
+    _buildah("commit", "--quiet", "--rm", container, named[0])
     archive.unlink()
-    print(f"{base[0]}: a stand-in of Debian's packages, {time.monotonic() - began:.0f} s")
+    print(f"{named[0]}: a stand-in of Debian's packages, {time.monotonic() - began:.0f} s")
 
 
 def _image(target: str, asked: argparse.Namespace) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from exporter.sources.kubernetes import KubernetesPods
 from exporter.sources.kubernetes_api import Access
-from exporter.sources.kubernetes_watch import Timing
 from tests.deploy.objects import BUILDS, Object, objects, one, pods
-from tests.fakes.apiserver import FakeApiServer, eventually, verb_of
-from tests.ownership.cluster import NODE, pod_object
+from tests.fakes.apiserver import FakeApiServer, eventually
+from tests.ownership.cluster import NODE
+from tests.ownership.test_kubernetes_claims import QUICK, serve, with_claim
 
 Permission = tuple[str, str, str]
 """API group, resource, verb."""
@@ -36,20 +35,17 @@ def needed(path: str, query: dict[str, str]) -> Permission:
     words.pop(0)  # the version
     if words[0] == "namespaces":
         words = words[2:]
-    return group, words[0], "get" if len(words) > 1 else verb_of(path, query)
+    return group, words[0], "get" if len(words) > 1 else "watch" if "watch" in query else "list"
 
 
 def test_the_role_allows_what_the_exporter_asks_for_and_nothing_else(tmp_path: Path):
-    claiming: dict[str, Any] = pod_object("a")
-    claiming["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimName": "gpu-a"}]
-    claiming["spec"]["containers"][0]["resources"] = {"claims": [{"name": "gpu"}]}
     role = granted(one(objects("base"), "ClusterRole"))
     with FakeApiServer() as api:
-        api.put(claiming)
+        serve(api)
+        api.put(with_claim("a"))
         api.put_node(NODE, {"a": "b"})
         access = Access(kubeconfig=api.kubeconfig(tmp_path / "config"))
-        timing = Timing(node=0.05, retry=0.01, longest_retry=0.05, claims=0.05)
-        source = KubernetesPods(NODE, kubeconfig=None, access=access, timing=timing)
+        source = KubernetesPods(NODE, kubeconfig=None, access=access, timing=QUICK)
         try:
             eventually(lambda: {needed(*each) for each in list(api.requests)} >= role)
         finally:

@@ -8,7 +8,8 @@ import helm_python
 import pytest
 import yaml
 
-from tests.deploy.objects import BUILDS, CHART, ROOT, Object, charted, objects, of, rendered, without_hashes
+from tests.deploy.apiserver import faults
+from tests.deploy.objects import BUILDS, CHART, ROOT, Object, charted, objects, of, one, pods, rendered, without_hashes
 
 
 def comparable(found: list[Object]) -> dict[tuple[str, str], Any]:
@@ -57,6 +58,57 @@ def test_helm_finds_no_fault_in_the_chart():
 def test_the_program_and_its_rules_cannot_both_page():
     with pytest.raises(helm_python.HelmError, match="both would page"):
         rendered({"slo": {"enabled": True}, "prometheusOperator": {"enabled": True, "sloRules": True}})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"exporter": {"privilaged": False}},
+        {"exporter": {"image": {"repository": "", "tag": "1"}}},
+        {"exporter": {"args": ["log.format=json"]}},
+        {"exporter": {"driverPath": "home/driver"}},
+        {"slo": {"specs": {"compute": {}}}},
+        {"networkPolicy": {"namespaces": []}},
+        {"prometheusoperator": {"enabled": True}},
+    ],
+    ids=str,
+)
+def test_a_value_that_means_nothing_is_refused(values: Object):
+    with pytest.raises(helm_python.HelmError, match="schema"):
+        rendered(values)
+
+
+EVERYTHING: Object = {
+    "imagePullSecrets": [{"name": "registry"}],
+    "exporter": {
+        "hostPID": False,
+        "privileged": False,
+        "runtimeClassName": "",
+        "driverPath": "/opt/nvidia",
+        "nodeSelector": None,
+        "affinity": {"nodeAffinity": {}},
+        "tolerations": [],
+        "args": ["--log.format=json", "--kubernetes=off"],
+    },
+    "slo": {"enabled": True, "specs": {"a.yaml": {"kind": "PartitionSLO"}}, "storage": {"className": "fast"}},
+    "networkPolicy": {"namespaces": ["observability"]},
+    "prometheusOperator": {"enabled": True, "labels": {"release": "a"}},
+}
+"""Every value is another than its default, or turns on what is off."""
+
+
+def test_an_api_server_takes_what_the_chart_makes_of_other_values():
+    found = rendered(EVERYTHING)
+    assert {each["kind"]: said for each in found if (said := faults(each))} == {}
+    for pod in pods(found):
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    (policy, other) = of(found, "NetworkPolicy")
+    assert policy["spec"]["ingress"] == other["spec"]["ingress"]
+    assert "observability" in str(policy["spec"]["ingress"])
+    daemons = one(found, "DaemonSet")["spec"]["template"]["spec"]
+    assert daemons["containers"][0]["args"][-2:] == EVERYTHING["exporter"]["args"]
+    assert not {"hostPID", "runtimeClassName", "nodeSelector", "tolerations"} & set(daemons)
+    assert of(rendered({"networkPolicy": {"enabled": False}}), "NetworkPolicy") == []
 
 
 def test_a_changed_policy_restarts_the_pods_in_both():

@@ -16,6 +16,7 @@ import pytest
 from tests.deploy.dockerfile import DOCKERFILE, ROOT, instructions, play
 from tests.fakes.apiserver import FakeApiServer
 from tests.ownership.cluster import NODE, pod_object
+from tools import image
 
 STEPS = tuple(instructions(DOCKERFILE.read_text()))
 HADOLINT = str(Path(sys.executable).with_name("hadolint"))
@@ -55,6 +56,13 @@ def test_the_label_has_the_version_of_the_program():
     assert f'image.version="{version}"' in labels
 
 
+def test_what_builds_the_images_knows_their_base_and_their_targets():
+    name, release = image.base()
+    assert f"BASE={name}" in {each.rest for each in STEPS if each.word == "ARG"}
+    assert name.endswith(f":{release}-slim")
+    assert set(image.CHECKS) == {each.rest.split()[-1] for each in STEPS if each.rest.startswith("runtime AS")}
+
+
 def test_the_build_gets_what_it_copies_and_nothing_else():
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     copied = {
@@ -68,14 +76,14 @@ def test_the_build_gets_what_it_copies_and_nothing_else():
     assert {line for line in rules[1:] if not line.startswith("!")} == {"**/__pycache__"}
 
 
-def run(image: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a program of the image in an empty environment and an empty folder."""
-    (image / "empty").mkdir(exist_ok=True)
-    program = str(image / "opt" / "slicewatch" / "bin" / command[0])
+    (root / "empty").mkdir(exist_ok=True)
+    program = str(root / "opt" / "slicewatch" / "bin" / command[0])
     environment = {"NODE_NAME": NODE, "PYTHONWARNINGS": "error"}
     return subprocess.run(
         [program, *command[1:]],
-        cwd=image / "empty",
+        cwd=root / "empty",
         env=environment,
         capture_output=True,
         text=True,
@@ -86,18 +94,18 @@ def run(image: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(300)
 def test_the_steps_make_an_exporter_that_works_without_what_they_leave_out(tmp_path: Path):
-    image = play(["build", "exporter-files"], tmp_path / "root")  # some 15 s of CPU: once
-    the_exporter_runs_alone(image)
-    what_is_left_of_the_client_talks_to_an_api_server(image)
+    root = play(["build", "exporter-files"], tmp_path / "root")  # some 15 s of CPU: once
+    the_exporter_runs_alone(root)
+    what_is_left_of_the_client_talks_to_an_api_server(root)
 
 
-def the_exporter_runs_alone(image: Path):
-    page = run(image, "slicewatch", "exporter", "--once", "--source=simulator")
+def the_exporter_runs_alone(root: Path):
+    page = run(root, "slicewatch", "exporter", "--once", "--source=simulator")
     assert (page.returncode, page.stderr) == (0, "")
     assert "gpu_partition_guarantee_seconds_total" in page.stdout
     for module in ("polars", "numpy", "pip", "matplotlib"):
-        assert "ModuleNotFoundError" in run(image, "python3", "-c", f"import {module}").stderr
-    refused = run(image, "slicewatch", "slo", "check", "--prometheus=http://127.0.0.1:1")
+        assert "ModuleNotFoundError" in run(root, "python3", "-c", f"import {module}").stderr
+    refused = run(root, "slicewatch", "slo", "check", "--prometheus=http://127.0.0.1:1")
     assert (refused.returncode, "slicewatch[slo]" in refused.stderr) == (2, True)
 
 
@@ -121,13 +129,13 @@ source.close()
 """
 
 
-def what_is_left_of_the_client_talks_to_an_api_server(image: Path):
-    (client,) = (image / "opt" / "slicewatch" / "lib").glob("python3.*/site-packages/kubernetes")
+def what_is_left_of_the_client_talks_to_an_api_server(root: Path):
+    (client,) = (root / "opt" / "slicewatch" / "lib").glob("python3.*/site-packages/kubernetes")
     size = sum(path.stat().st_size for path in client.rglob("*") if path.is_file())
     assert size < 4_000_000  # of 118 MB
     with FakeApiServer() as api:
         api.token = "a token"  # noqa: S105  # of the test
         api.put(pod_object("a"))
         api.put_node(NODE, {"zone": "b"})
-        seen = run(image, "python3", "-c", WATCH, NODE, api.kubeconfig(image / "config", api.token))
+        seen = run(root, "python3", "-c", WATCH, NODE, api.kubeconfig(root / "config", api.token))
     assert seen.stdout == "['a'] {'zone': 'b'}\n", seen.stderr
