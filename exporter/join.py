@@ -162,20 +162,16 @@ def _consumers(
     last: Snapshot | None,
     then: ProcessTable | Missing,
 ) -> dict[DeviceUuid, tuple[Consumer, ...] | Missing]:
-    """Place the processes of every device; who has been placed for good at the join before is not placed again."""
+    """Place the processes of every device; who was placed at the join before is not placed again."""
     found: dict[DeviceUuid, tuple[Consumer, ...] | Missing] = {}
+    before = {} if last is None else last.consumers
     for uuid, device in here.present.items():
         if here.is_mig_parent(device):
             continue  # under MIG the parent's list repeats the instances' processes
-        before = () if last is None else last.consumers.get(uuid, ())
-        again = None if last is None else carried(before, device.use.processes, then, evidence.processes)
-        if again is None or any(consumer.relation in _STRANGE for consumer in again):
-            holders = standing.holders.get((device.gpu, uuid), ())
-            found[uuid] = consumers_of(
-                device, holders, evidence.processes, standing.pods, policy, standing.guessed.get(device.gpu, ())
-            )
-        else:
-            found[uuid] = again
+        again = carried(before[uuid], device.use.processes, then, evidence.processes) if uuid in before else None
+        holders = standing.holders.get((device.gpu, uuid), ())
+        guessed = standing.guessed.get(device.gpu, ())
+        found[uuid] = again or consumers_of(device, holders, evidence.processes, standing.pods, policy, guessed)
     return found
 
 
@@ -201,9 +197,12 @@ def _settled(
     uuid: DeviceUuid, found: tuple[Consumer, ...] | Missing, confirmed: frozenset[tuple[str, str]]
 ) -> tuple[Consumer, ...] | Missing:
     """Mark the strangers that this join is the first to see."""
-    if isinstance(found, Missing) or not any(consumer.relation in _STRANGE for consumer in found):
+    if isinstance(found, Missing):
         return found
-    return tuple(replace(c, settled=c.relation not in _STRANGE or _stranger(uuid, c) in confirmed) for c in found)
+    known = [c.relation not in _STRANGE or _stranger(uuid, c) in confirmed for c in found]
+    if all(consumer.settled is settled for consumer, settled in zip(found, known, strict=True)):
+        return found
+    return tuple(replace(consumer, settled=settled) for consumer, settled in zip(found, known, strict=True))
 
 
 def _stranger(uuid: DeviceUuid, consumer: Consumer) -> tuple[str, str]:

@@ -12,16 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.modes import every_mode
 from exporter.collect import Collector
 from exporter.ledger import NS, Limits
 from exporter.model import Allocations, DriverReading, Gpu, Missing, ProcessKind, Reason
 from exporter.partitions import Evidence
 from exporter.pipeline import Result, State, step
 from exporter.policy import Policy
-from exporter.records import Limit
+from exporter.records import Limit, Sharing
 from exporter.sameness import each_kept, kept
 from exporter.simulator import scenario
 from exporter.simulator.sources import build
+from exporter.simulator.spec import Scenario
 from exporter.witness import Clock, Sources
 from tests.join.worlds import (
     allocations,
@@ -176,13 +178,20 @@ def test_taking_over_changes_nothing(history: list[Evidence]) -> None:
 
 @pytest.mark.parametrize("name", EVERY_MODE)
 def test_taking_over_changes_nothing_in_any_mode(name: str) -> None:
-    alike(heard(name, 50))
+    alike(heard(scenario.load(name), 50))
 
 
-def heard(name: str, ticks: int) -> list[Evidence]:
+def test_taking_over_changes_nothing_with_every_mode_on_one_node() -> None:
+    node = heard(every_mode(42), 12)
+    alike(node)
+    *_, last = played(node)
+    assert {p.sharing for p in last.snapshot.partitions} == set(Sharing) - {Sharing.EXCLUSIVE, Sharing.XCP}
+
+
+def heard(spec: Scenario, ticks: int) -> list[Evidence]:
     """What a collector hears of a simulated node: answers that are kept between the questions are the same objects."""
     hands = Hands()
-    node = build(scenario.load(name), seed=1, sleep=lambda _: None)
+    node = build(spec, seed=1, sleep=lambda _: None)
     sources = Sources(
         driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes, enforcers=node.enforcers
     )
@@ -202,7 +211,7 @@ def heard(name: str, ticks: int) -> list[Evidence]:
 
 
 def test_nothing_is_made_anew_while_nothing_changes() -> None:
-    now = heard("mig-mixed", 30)[-1]
+    now = heard(scenario.load("mig-mixed"), 30)[-1]
     *_, before, last = played([replace(now, at=now.at + tick) for tick in range(4)])
     assert last.state.memory.standing is before.state.memory.standing
     assert all(a is b for a, b in zip(last.snapshot.partitions, before.snapshot.partitions, strict=True))
