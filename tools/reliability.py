@@ -6,6 +6,7 @@ python -m tools.reliability FOLDER    put together what `make faults` measured, 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -64,7 +65,10 @@ def _table(faults: Mapping[str, Any]) -> list[str]:
     took = {(one["part"], one["fault"]): one for one in faults.get("rows", ())}
     lines = ["## Faults", ""]
     if faults:
-        lines += [f"Measured on {faults['date']}: {faults['machine']}; commit {faults['commit']}.", ""]
+        lines += [
+            f"Measured on {faults['date']}: {faults['machine']}, load {faults['load']}; commit {faults['commit']}.",
+            "",
+        ]
     for part, rows in groupby(ROWS, key=lambda row: row.part):
         lines += [
             f"### {part[0].upper()}{part[1:]}",
@@ -171,6 +175,7 @@ def collect(folder: Path) -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine.cpu(),
         "commit": machine.commit(),
+        "load": round(os.getloadavg()[0], 1),
         "rows": sorted(rows, key=lambda one: (one["part"], one["fault"])),
     }
     FIGURES.mkdir(exist_ok=True)
