@@ -201,7 +201,7 @@ def _outcomes(key: c.PartitionKey, account: Account) -> list[tuple[c.OutcomeKey,
     return [(keys[answer], spent / NS) for answer, spent in account.outcomes.items()]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)  # partitions now and lately gone; each takes 4 KiB
 def _outcome_keys(key: c.PartitionKey) -> Mapping[tuple[str, str], c.OutcomeKey]:
     """The keys of one partition's outcomes; they are most of a page's rows, and the same on every tick."""
     return {(g, o): c.OutcomeKey(*key, g, o) for g in c.GUARANTEES for o in c.OUTCOMES}

@@ -38,7 +38,9 @@ all else must go on. `make faults` runs everything at full size and measures how
 smaller.
 
 *Back after* is the time from the fault's end until the page is whole and nothing is blind by it: in seconds of a real
-process, or, for played rows, in ticks of one second. A kubelet is asked every 5 s.
+process, or, for played rows, in ticks of one second. A kubelet is asked every 5 s; compute on a time slice is blind,
+`not_yet`, for 5 s after a gap. In played rows the API server is asked again after milliseconds and not, as it is, after 1 to
+30 s: how long that takes is in the [endurance](#endurance) table.
 """
 
 _REST = """
@@ -83,12 +85,18 @@ def _table(faults: Mapping[str, Any]) -> list[str]:
 
 def _row(row: Row, took: Mapping[str, Any] | None) -> str:
     served, blind, kept = (row.served, row.blind, row.kept) if row.live is None else _said(row.live)
-    after = "–" if took is None else f"{took['took']:g} {took['unit']}"
+    after = "–" if took is None else _after(took)
     files = list(dict.fromkeys(proof.file for proof in row.proof))
     proofs = [f"[{file.removeprefix('faults/')}](../tests/{file}.py)" for file in files]
     if row.live is not None:
         proofs.insert(0, "[played](../tests/faults/test_live.py)")
     return f"| {row.fault} | {served} | {blind or '–'} | {kept or '–'} | {after} | {', '.join(proofs)} |"
+
+
+def _after(took: Mapping[str, Any]) -> str:
+    if took["unit"] == "ticks":
+        return "1 tick" if took["took"] == 1 else f"{took['took']:g} ticks"
+    return f"{took['took']:.1f} s"
 
 
 def _said(live: Live) -> tuple[str, str, str]:
@@ -122,7 +130,8 @@ def _endurance(soak: Mapping[str, Any]) -> list[str]:
     lines += [
         f"{soak['date']}, {soak['machine']}, commit {soak['commit']}: {plan['duration'] / 60:g} minutes.",
         f"{soak['pods']} pods born and gone, {soak['reshapes']} MIG layouts, {soak['troubles']} troubles.",
-        f"{soak['scrapes']} scrapes of at most {soak['series_most']} series.",
+        f"{soak['scrapes']} scrapes of at most {soak['series_most']} series; {soak['ticks']:g} ticks, of which a machine that is",
+        "busy with other work makes fewer than one a second.",
         "",
         "| | exporter | `slo run` beside it |",
         "|---|---|---|",
