@@ -39,8 +39,8 @@ smaller.
 
 *Back after* is the time from the fault's end until the page is whole and nothing is blind by it: in seconds of a real
 process, or, for played rows, in ticks of one second. A kubelet is asked every 5 s; compute on a time slice is blind,
-`not_yet`, for 5 s after a gap. In played rows the API server is asked again after milliseconds and not, as it is, after 1 to
-30 s: how long that takes is in the [endurance](#endurance) table.
+`not_yet`, for 5 s after a gap. In played rows the API server is asked again after milliseconds; in
+truth its watch is tried again after 1 to 30 s, and what was known holds until then.
 """
 
 _REST = """
@@ -52,7 +52,7 @@ _REST = """
 - A disk that lies: one that reports a write as done and loses it.
 - A read-only disk was simulated by a folder that cannot be used, because tests run as root, whom no permission stops.
 - Several of these faults at once, beyond what the soak does by chance.
-- A month. An hour of churn shows a leak of a mebibyte an hour, not one of a mebibyte a day.
+- A month. An hour of churn shows a leak of some mebibytes an hour, not one of a mebibyte a day.
 """
 
 
@@ -142,6 +142,11 @@ def _endurance(soak: Mapping[str, Any]) -> list[str]:
         "",
     ]
     lines += [f"- {report.Goal(**goal)}" for goal in soak["goals"]]
+    lines += [
+        "",
+        "What `slo run` remembers grows with the partitions that there have been in the last days, not with time: pods that come",
+        "and go by the hundred a minute are the worst there is for it, and no goal is set.",
+    ]
     lines += [
         "",
         "Sources were up again, after the trouble's end, at the longest:",
