@@ -61,6 +61,11 @@ class Run:
     appears: float = 3.0
     """Seconds within which the driver lists a process that has a context."""
 
+    @property
+    def lifetime(self) -> str:
+        """Seconds after which a child's own alarm ends it, as a word of its command line."""
+        return str(int(2 * self.lengths.scenario) + 240)
+
     def rounds(self, kernel: float) -> int:
         """Return how many rounds of work a kernel of so many seconds does."""
         return max(1, round(self.rounds_per_second * kernel))

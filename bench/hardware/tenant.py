@@ -11,7 +11,7 @@ after LIFETIME seconds, whatever it waits for.
     {"do": "gaps", "start": T, "seconds": S}                     when somebody else had the turn
 
 `start` is of the machine's monotonic clock, which all processes share: nobody runs before it. A run's kernels are counted
-when they have ended; `bins` has the count of each second.
+when they have ended; `bins` has the count of each second, and `took` is when the last of them ended.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class _Run:
         self._streams = [cuda.stream() for _ in range(order.streams)]
         self._bins = [0] * (int(order.seconds) + 1)
         self._kernels = self._bursts = 0
-        self._paused = 0.0
+        self._paused = self._took = 0.0
         self._last = order.start
 
     def play(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class _Run:
         ]()
         return {
             "kernels": self._kernels,
-            "took": self._last - self._order.start,
+            "took": self._took,
             "bins": self._bins,
             "bursts": self._bursts,
             "think": self._paused / self._bursts if self._bursts else 0.0,
@@ -173,6 +173,7 @@ class _Run:
         now = time.monotonic()
         if now <= self._end:
             self._kernels += kernels
+            self._took = now - self._order.start
             self._bins[int(now - self._order.start)] += kernels
         self._last = now
 

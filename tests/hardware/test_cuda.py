@@ -14,7 +14,7 @@ import pytest
 from bench.hardware import kernels
 from bench.hardware.cuda import SIGNATURES, Cuda, CudaError, uuid_text
 from tests.fake_cuda.board import UUID, FakeBoard
-from tests.fake_cuda.build import SOURCE
+from tests.fake_cuda.build import SOURCES
 
 C_TYPES: dict[str, tuple[Any, ...]] = {
     "unsigned": (c_uint,),
@@ -43,7 +43,7 @@ def cuda(cuda_here: FakeBoard) -> Iterator[Cuda]:
 
 
 def test_every_function_is_declared_as_the_library_defines_it() -> None:
-    found = dict(re.findall(r"^API int (\w+)\(([^)]*)\)", SOURCE.read_text(), re.MULTILINE))
+    found = dict(re.findall(r"^API int (\w+)\(([^)]*)\)", (SOURCES / "cuda.c").read_text(), re.MULTILINE))
     assert found.keys() == SIGNATURES.keys()
     for name, parameters in found.items():
         types = [re.sub(r"\w+$", "", part.strip()).strip() for part in parameters.split(",") if part.strip() != "void"]
