@@ -73,6 +73,7 @@ def _the_judge(found: dict[str, Any]) -> None:
     assert one["said"]["delivered"] == pytest.approx(one["sampled_share"], abs=0.08)
     assert (three["expected"]["outcome"], three["said"]["outcome"]) == ("kept", "kept")
     assert crowd["same_pids"]
+    assert crowd["recorded"]
 
 
 def _the_calls(found: dict[str, Any]) -> None:
