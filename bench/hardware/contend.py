@@ -113,7 +113,7 @@ def _ended(recorder: Child) -> bool:
 
 def _start(crew: Crew, run: Run, scenario: Scenario, watched: Path, variables: Mapping[str, str]) -> list[Member]:
     return [
-        tenants.start(crew, run, tenant, watched, number, **variables)
+        tenants.start(crew, run, tenant, watched, number, **mps.client(variables, tenant.threads))
         for tenant in scenario.tenants
         for number in range(tenant.demand.processes)
     ]

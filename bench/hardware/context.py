@@ -56,6 +56,8 @@ class Run:
     only_read: str = ""
     """Why tenants cannot contend for the GPU; empty where they can."""
     rounds_per_second: float = 0.0
+    sms: int = 0
+    """SMs that the rate alone is of."""
     variables: Mapping[str, str] = field(default_factory=dict)
     found: dict[str, Any] = field(default_factory=dict)
     appears: float = 3.0

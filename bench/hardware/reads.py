@@ -67,6 +67,7 @@ def calibrate(run: Run) -> dict[str, Any]:
         for _ in range(3):
             child.say({"do": "calibrate", "seconds": run.lengths.calibrate / 2})
             rates.append(child.hear(run.lengths.calibrate + _SPARE)["rounds_per_second"])
+    run.sms = ready["sms"]
     run.rounds_per_second = max(rates)  # what hinders the device or the host can only take away from it
     return {"rounds_per_second": rates, "sms": ready["sms"], "cuda": ready["cuda"]}
 

@@ -7,7 +7,7 @@ after LIFETIME seconds, whatever it waits for.
 
     {"do": "hold", "part": 0.5}                                  take that part of the free memory
     {"do": "calibrate", "seconds": 1.0}                          rounds of work a second, when nobody else runs
-    {"do": "run", "start": T, "seconds": S, "rounds": R, "kind": …, "burst": …, "think": …, "streams": …, "fill": …}
+    {"do": "run", "start": T, "seconds": S, "rounds": R, "kind": …, "burst": …, "think": …, "streams": …, "sms": …, "fill": …}
     {"do": "gaps", "start": T, "seconds": S}                     when somebody else had the turn
 
 `start` is of the machine's monotonic clock, which all processes share: nobody runs before it. A run's kernels are counted
@@ -99,7 +99,7 @@ def _calibrate(cuda: Cuda, seconds: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Order:
-    """What to run: the words of the order. Seconds; `fill` is the part of the SMs that a kernel takes."""
+    """What to run: the words of the order. Seconds; a kernel is work for `sms` SMs, or for the part `fill` of them."""
 
     start: float
     seconds: float
@@ -108,6 +108,7 @@ class _Order:
     burst: int = 1
     think: float = 0.0
     streams: int = 1
+    sms: int = 0
     fill: float = 1.0
 
 
@@ -167,7 +168,7 @@ class _Run:
             self._paused += time.monotonic() - before
 
     def _launch(self, stream: Any) -> None:
-        self._cuda.spin(self._order.rounds, stream, fill=self._order.fill)
+        self._cuda.spin(self._order.rounds, stream, sms=self._order.sms, fill=self._order.fill)
 
     def _count(self, kernels: int) -> None:
         now = time.monotonic()

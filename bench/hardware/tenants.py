@@ -98,6 +98,7 @@ def go(run: Run, members: Sequence[Member], begin: float, seconds: float) -> Non
                 "burst": demand.burst,
                 "think": demand.think,
                 "streams": demand.streams,
+                "sms": run.sms,
             }
         )
 

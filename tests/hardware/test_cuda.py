@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.hardware import kernels
-from bench.hardware.cuda import SIGNATURES, Cuda, CudaError, uuid_text
+from bench.hardware.cuda import SIGNATURES, Cuda, CudaError, shape, uuid_text
 from tests.fake_cuda.board import UUID, FakeBoard
 from tests.fake_cuda.build import SOURCES
 
@@ -58,6 +58,13 @@ def test_a_device_is_found_by_the_uuid_that_nvml_gives_it(cuda: Cuda, cuda_here:
     assert [account.pid for account in cuda_here.read()] == [os.getpid()]
     with pytest.raises(CudaError, match=rf"CUDA does not offer GPU-0; it offers {UUID}"):
         Cuda("GPU-0")
+
+
+@pytest.mark.parametrize(
+    ("sms", "fill", "blocks_and_threads"), [(132, 1.0, (528, 512)), (132, 0.25, (33, 1024)), (1, 0.25, (1, 1024))]
+)
+def test_a_kernel_fills_the_sms_that_it_is_for(sms: int, fill: float, blocks_and_threads: tuple[int, int]) -> None:
+    assert shape(sms, fill) == blocks_and_threads
 
 
 def test_a_uuid_is_spelled_in_groups() -> None:

@@ -167,6 +167,14 @@ def test_an_mps_daemon_is_asked_to_quit_behind_its_clients(tmp_path: Path, monke
     assert (folder / "mps-log" / "end").read_text() == "ended\n"
 
 
+def test_a_client_has_its_part_of_the_threads_and_who_is_none_has_no_limit() -> None:
+    assert mps.client({"CUDA_MPS_PIPE_DIRECTORY": "p"}, 30) == {
+        "CUDA_MPS_PIPE_DIRECTORY": "p",
+        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "30",
+    }
+    assert mps.client({}, 100) == {}
+
+
 def test_a_machine_without_mps_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with ExitStack() as stack, pytest.raises(mps.MpsError, match="nvidia-cuda-mps-control is not installed"):
