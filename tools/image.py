@@ -27,8 +27,8 @@ WORK = ROOT / "build" / "image"
 _NOBODY = "65532:65532"
 _SLIM = ("doc", "man", "info", "locale", "groff", "lintian")
 """Folders of /usr/share that Debian's slim images leave out (debuerreotype, .slimify-excludes)."""
-_SERVE = "timeout --preserve-status 5"
-"""Ends a server as Kubernetes does, with SIGTERM."""
+_SERVE = "timeout --preserve-status 20"
+"""Ends a server as Kubernetes does, with SIGTERM; the seconds are enough for a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
