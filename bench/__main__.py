@@ -5,7 +5,7 @@
 How to read it. Times of the first two parts are CPU time of one thread, medians over 100 ticks whose readings change;
 the driver is not in them, because a real one costs what it costs. The last parts are whole processes on a fake driver
 (a C library that the unmodified pynvml loads): CPU is user and system time from /proc over a minute, as a part of one
-core, first without a scrape and then scraped once a second; the fake driver's own time is in it, for both programs
+core, without a scrape, scraped every 15 s, as real clusters do, and scraped once a second; the fake driver's own time is in it, for both programs
 alike. Absolute times are those of the machine named above the table; ratios are of the same run. What each of the two
 programs does in a scrape is told in `bench/live.py`, and where the client library is given its advantage in
 `bench/page.py`. The garbage collector runs as it does in production.
@@ -22,7 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import live, machine, page, reading, report, tick
+from bench.modes import every_mode
 from bench.report import Figures
+from exporter.simulator.synthetic import synthetic
 from tests.fake_nvml.build import build
 
 SIZES = (7, 56, 512)
@@ -58,13 +60,24 @@ def _plan(size: int, *, minutes: float, quick: bool) -> live.Plan:
 
 def _measure(size: int, plan: live.Plan, library: Path, *, quick: bool) -> Figures:
     print(f"{size} partitions: the tick", file=sys.stderr)
-    ticker = tick.run(size, 30 if quick else 100)
+    ticker = tick.run(synthetic(size), 30 if quick else 100)
     sheet = page.figures(ticker, 5 if quick else 20)
     print(f"{size} partitions: the driver", file=sys.stderr)
-    read = reading.figures(size, 10 if quick else 50, library)
+    read = reading.figures(synthetic(size), 10 if quick else 50, library)
+    print(f"{size} partitions: every mode", file=sys.stderr)
+    modes = tick.run(every_mode(size), 30 if quick else 100)
+    modes_read = reading.figures(every_mode(size), 10 if quick else 50, library)
     print(f"{size} partitions: both exporters", file=sys.stderr)
     own, peer = live.measure(size, plan, library)
-    return Figures(times=ticker.times, page=sheet, reading=read, live=own, peer=peer)
+    return Figures(
+        times=ticker.times,
+        page=sheet,
+        reading=read,
+        modes=modes.times,
+        modes_reading=modes_read,
+        live=own,
+        peer=peer,
+    )
 
 
 def _text(about: str, measured: dict[int, Figures], *, quick: bool) -> str:

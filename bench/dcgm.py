@@ -11,6 +11,7 @@ line that it cannot read, which is no part of this bench.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 
@@ -20,7 +21,7 @@ from bench import machine
 from bench.measure import median, timed
 from bench.table import aligned
 from exporter.activity import ActivityMemory, with_activity
-from exporter.dcgm.fields import BY_NAME, Kind
+from exporter.dcgm.fields import BY_NAME, Kind, Scope
 from exporter.dcgm.history import History, reading
 from exporter.dcgm.page import Page, parse
 from exporter.dcgm.rows import gather
@@ -55,7 +56,9 @@ def page(turn: int, uuids: Sequence[str], profile: str) -> str:
                     f'Hostname="node-1",DCGM_FI_DRIVER_VERSION="580.95.05",container="main",namespace="team-{gpu}",'
                     f'pod="worker-{instance}-7d4b9c5f68-x2v7p"'
                 )
-                lines.append(f"{name}{{{labels}}} {(number + gpu * instance + turn) % 97 / 100:f}")
+                of_gpu = BY_NAME[name].scope is Scope.GPU
+                value = (number + gpu * (1 if of_gpu else instance) + turn) % 97 / 100
+                lines.append(f"{name}{{{labels}}} {value:f}")
     return "\n".join((*lines, ""))
 
 
@@ -70,6 +73,7 @@ def node() -> DriverReading:
 
 def run(turns: int) -> dict[str, float]:
     """Median CPU seconds of each part, after two turns to warm up."""
+    gc.set_threshold(50_000, 20, 100)  # as in a running exporter (exporter/service.py)
     driver = node()
     uuids = [gpu.uuid for gpu in driver.inventory.gpus]
     profile = driver.inventory.gpus[0].instances[0].profile

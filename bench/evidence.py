@@ -1,17 +1,18 @@
-"""Readings taken beforehand: what the tick is fed when the driver's own time must not count."""
+"""Evidence taken beforehand: what the tick is fed when the sources' own time must not count."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 
 from exporter.model import DriverReading, Missing
 from exporter.partitions import Evidence
 from exporter.simulator.sources import build
-from exporter.simulator.synthetic import synthetic
+from exporter.simulator.spec import Scenario
+from exporter.witness import Clock, Live, Sources
 
-SERIAL_TICKS = 5
-"""The kubelet is asked every fifth tick, as `exporter.collect` does at one tick a second."""
+_PATIENCE = 60.0
+"""Seconds to wait for a simulated source, which answers as soon as its thread is let run."""
 
 
 def pids(reading: DriverReading) -> set[int]:
@@ -24,21 +25,19 @@ def pids(reading: DriverReading) -> set[int]:
     }
 
 
-def evidence(partitions: int, ticks: int) -> Iterator[Evidence]:
-    """Yield one tick's evidence a second of a simulated node whose readings change, `ticks` times."""
-    node = build(synthetic(partitions))
-    allocations = node.kubelet.read(0.0)
-    for tick in range(ticks):
-        now = float(tick)
-        reading = node.driver.read(now)
-        if tick % SERIAL_TICKS == 0:
-            allocations = node.kubelet.read(now)
-        yield Evidence(
-            node="gpu-synthetic-0",
-            at=now,
-            driver=replace(reading, at=now),
-            allocations=allocations,
-            pods=node.pods.read(now),
-            processes=node.processes.read(pids(reading)),
-            allocations_stale=False,
-        )
+def evidence(scenario: Scenario, ticks: int) -> Iterator[Evidence]:
+    """Yield one tick's evidence a second of a simulated node, `ticks` times, as the collecting thread would hear it.
+
+    Its sources are the exporter's own witness: answers that are kept between the questions are kept here too.
+    """
+    node = build(scenario)
+    second = [0.0]
+    sources = Sources(
+        driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes, enforcers=node.enforcers
+    )
+    clock = Clock(monotonic=lambda: second[0])
+    holders = {(pod.namespace, pod.name) for pod in scenario.pods}
+    with contextlib.closing(Live(scenario.node, sources, clock=clock, patience=_PATIENCE, deadline=_PATIENCE)) as live:
+        for tick in range(ticks):
+            second[0] = float(tick)
+            yield live.hear(second[0], holders).evidence

@@ -2,7 +2,7 @@
 
 Both read the same driver once a second from a thread of their own. They differ in what a scrape does: slicewatch sends
 the page of its last tick, compressed once for each page; nvitop-exporter writes (and compresses) its page anew for every
-scrape. Their CPU is measured over the same seconds, first unscraped, then scraped once a second; their scrapes are
+scrape. Their CPU is measured over the same seconds, first unscraped, then scraped every 15 s, then once a second; their scrapes are
 measured apart, so that neither waits for the other. nvitop-exporter makes more driver calls (clocks, PCIe, NVLink, host
 counters) and no join, no promise and no ledger: the two are neighbours on a node, not the same program.
 """
@@ -27,6 +27,9 @@ from tests.fake_nvml.state import STATE_VARIABLE
 _SETTLE = 5.0
 """Seconds between the first whole page and the measurement."""
 
+_SPARSE = 15.0
+"""Seconds between scrapes on most clusters."""
+
 _PATIENCE = 60.0
 _INSTANCE = re.compile(rb"MIG-[0-9a-f-]{36}")
 
@@ -50,7 +53,8 @@ class Live:
     prometheus: Latency
     fresh: Latency  # gzip OpenMetrics once a second: every time a page that nobody has asked for before
     cpu_unscraped: float
-    cpu_scraped: float
+    cpu_sparse: float  # scraped every 15 s
+    cpu_scraped: float  # once a second
     rss: float
     peak: float
 
@@ -74,6 +78,7 @@ def measure(partitions: int, plan: Plan, library: Path) -> tuple[Live, Live]:
             scrapers = [
                 scraping.enter_context(contextlib.closing(Scraper(each.port, Form.PROMETHEUS))) for each in programs
             ]
+            sparse = _cpu(programs, plan.window, scrapers, _SPARSE)
             scraped = _cpu(programs, plan.window, scrapers)
             _scrape_until(scrapers, started + plan.age)
             fresh = [summary(each.taken, each.size) for each in scrapers]
@@ -85,6 +90,7 @@ def measure(partitions: int, plan: Plan, library: Path) -> tuple[Live, Live]:
                 prometheus=latency(each.port, Form.PROMETHEUS, plan.scrapes, plan.spacing),
                 fresh=fresh[place],
                 cpu_unscraped=unscraped[place],
+                cpu_sparse=sparse[place],
                 cpu_scraped=scraped[place],
                 rss=memory[place][0],
                 peak=memory[place][1],
@@ -132,16 +138,16 @@ def _await_instances(program: Program, partitions: int) -> None:
             time.sleep(0.2)
 
 
-def _cpu(programs: Sequence[Program], window: float, scrapers: Sequence[Scraper]) -> list[float]:
-    """Part of a core that each program takes over `window` seconds, while `scrapers` ask once a second."""
+def _cpu(programs: Sequence[Program], window: float, scrapers: Sequence[Scraper], spacing: float = 1.0) -> list[float]:
+    """Part of a core that each program takes over `window` seconds, while `scrapers` ask every `spacing` seconds."""
     before, started = [each.cpu_seconds() for each in programs], time.monotonic()
-    _scrape_until(scrapers, started + window)
+    _scrape_until(scrapers, started + window, spacing)
     elapsed = time.monotonic() - started
     return [(each.cpu_seconds() - was) / elapsed for each, was in zip(programs, before, strict=True)]
 
 
-def _scrape_until(scrapers: Sequence[Scraper], until: float) -> None:
+def _scrape_until(scrapers: Sequence[Scraper], until: float, spacing: float = 1.0) -> None:
     while (rest := until - time.monotonic()) > 0:
-        time.sleep(min(rest, 1.0))
+        time.sleep(min(rest, spacing))
         for each in scrapers:
             each.scrape()

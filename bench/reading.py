@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.measure import median, timed
 from exporter.simulator.sources import build
-from exporter.simulator.synthetic import synthetic
+from exporter.simulator.spec import Scenario
 from exporter.sources.nvml.driver import NvmlDriver
 from tests.fake_nvml.library import FakeLibrary
 from tests.fake_nvml.state import STATE_VARIABLE, from_reading, write
@@ -28,9 +28,9 @@ class ReadFigures:
     calls: int
 
 
-def figures(partitions: int, rounds: int, library: Path) -> ReadFigures:
+def figures(scenario: Scenario, rounds: int, library: Path) -> ReadFigures:
     """Read a changing node `rounds` times through the fake driver that is built in the folder `library`."""
-    node = build(synthetic(partitions))
+    node = build(scenario)
     driver = NvmlDriver()
     reads: list[float] = []
     parses: list[float] = []

@@ -23,6 +23,7 @@ from exporter.partitions import Evidence
 from exporter.pipeline import Result, State, step
 from exporter.policy import Policy
 from exporter.selfmetrics import SelfMetrics
+from exporter.simulator.spec import Scenario
 from exporter.watched import Histogram
 
 WARM_UP = 10
@@ -97,9 +98,9 @@ def both(rendered: Rendered) -> tuple[bytes, bytes]:
     return rendered.text, rendered.openmetrics
 
 
-def run(partitions: int, ticks: int) -> Ticker:
+def run(scenario: Scenario, ticks: int) -> Ticker:
     """Tick `ticks` times, after a warm-up, and return the ticker with its times and its last page."""
-    prepared = list(evidence(partitions, ticks + WARM_UP))
+    prepared = list(evidence(scenario, ticks + WARM_UP))
     with frozen_heap():
         ticker = Ticker()
         _play(ticker, prepared[:WARM_UP])

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.dcgm.topology import compare, instance_profile, slices
 from exporter.model import (
     DeviceUse,
     DeviceUuid,
     DriverReading,
+    EngineRun,
     Gpu,
     GpuUuid,
     MigInstance,
@@ -76,6 +77,17 @@ class Told:
     driver: DriverReading | Missing
     findings: frozenset[tuple[str, str]] = frozenset()
     refused: Mapping[str, int] = field(default_factory=dict)
+    named: Mapping[DeviceUuid, tuple[NamedPod, ...]] = field(default_factory=dict)  # whom the page says a device is of
+
+
+def misnamed(
+    named: Mapping[DeviceUuid, tuple[NamedPod, ...]], holders: Collection[tuple[DeviceUuid, str, str]]
+) -> dict[DeviceUuid, int]:
+    """How many pods a page names on a device which they do not hold. `holders`: device, namespace, pod, by the kubelet."""
+    found = {
+        uuid: sum((uuid, each.namespace, each.pod) not in holders for each in pods) for uuid, pods in named.items()
+    }
+    return {uuid: count for uuid, count in found.items() if count}
 
 
 def with_activity(
@@ -89,6 +101,7 @@ def with_activity(
     layouts = {gpu.uuid: _layout(gpu, memory.layouts.get(gpu.uuid), now) for gpu in driver.inventory.gpus}
     uses = dict(driver.devices)
     residents: dict[DeviceUuid, Residents] = {}
+    named: dict[DeviceUuid, tuple[NamedPod, ...]] = {}
     findings: set[tuple[str, str]] = set()
     for gpu in driver.inventory.gpus:
         if gpu.lost:
@@ -99,8 +112,10 @@ def with_activity(
             if uuid in uses:
                 residents[uuid] = _residents(uses[uuid], memory.residents.get(uuid), now)
                 uses[uuid] = page.filled(uuid, uses[uuid], found, residents[uuid].since)
+            if not isinstance(found, Missing) and found.named:
+                named[uuid] = found.named
     refused, serial = _refused(dcgm, memory.serial, now)
-    told = Told(replace(driver, devices=uses), frozenset(findings), refused)
+    told = Told(replace(driver, devices=uses), frozenset(findings), refused, named)
     return told, ActivityMemory(layouts, residents, serial)
 
 
@@ -186,21 +201,26 @@ class _Of:
             sm_active=sm,
             tensor_active=tensor,
             memory_bandwidth=bandwidth,
-            sampled=self._sampled(uuid, since, frozenset(given)) if given else None,
+            sampled=None if not given or isinstance(found, Missing) else self._sampled(uuid, found, since, given),
         )
 
-    def _sampled(self, uuid: DeviceUuid, since: float, readings: frozenset[str]) -> Sampled | None:
+    def _sampled(self, uuid: DeviceUuid, found: DcgmDevice, since: float, given: Collection[str]) -> Sampled | None:
         told = self._told
         if not isinstance(told, DcgmGpu):
             return None
+        least, most = found.engine_least, found.engine_most
+        run = None
+        if not isinstance(least, Missing) and not isinstance(most, Missing) and since <= told.first_began:
+            run = EngineRun(told.first_began, least, most)
         return Sampled(
             source="dcgm",
             began=told.began,
             seen=told.seen,
             interval=told.interval,
             covers=since <= told.began,
+            engine=run,
             low_confidence=uuid in self._capped,
-            readings=readings,
+            readings=frozenset(given),
         )
 
     @cached_property
@@ -228,9 +248,17 @@ def _of_its_own(row: DcgmDevice, instance: MigInstance, gpu: Gpu) -> DcgmDevice:
         return row
     around = next((each.sm_count for each in gpu.profiles if each.name == around_it), None)
     if around is None or isinstance(instance.sm_count, Missing) or instance.sm_count <= 0:
-        return replace(row, engine=_UNSUPPORTED, sm=_UNSUPPORTED, tensor=_UNSUPPORTED)
+        none = _UNSUPPORTED
+        return replace(row, engine=none, engine_least=none, engine_most=none, sm=none, tensor=none)
     times = max(1.0, around / instance.sm_count)
-    return replace(row, engine=_times(row.engine, times), sm=_times(row.sm, times), tensor=_times(row.tensor, times))
+    return replace(
+        row,
+        engine=_times(row.engine, times),
+        engine_least=_times(row.engine_least, times),
+        engine_most=_times(row.engine_most, times),
+        sm=_times(row.sm, times),
+        tensor=_times(row.tensor, times),
+    )
 
 
 def _times(ratio: Reading, times: float) -> Reading:

@@ -34,6 +34,8 @@ def availability(partition: Partition, now: float, faults: Faults) -> Verdict:
     gone = _GONE.get(partition.state)
     if gone is not None:
         return broken(gone)
+    if not faults.xid_until and not faults.ecc_until:
+        return KEPT
     ids = (DeviceUuid(partition.key.device), DeviceUuid(partition.key.gpu))
     if any(faults.xid_until.get(uuid, now) > now for uuid in ids):
         return broken(Cause.XID)

@@ -71,6 +71,43 @@ def consumers_of(
     return tuple(sorted(placed, key=lambda consumer: consumer.process.pid))
 
 
+def carried(
+    before: tuple[Consumer, ...] | Missing,
+    processes: tuple[Process, ...] | Missing,
+    then: ProcessTable | Missing,
+    now: ProcessTable | Missing,
+) -> tuple[Consumer, ...] | None:
+    """Return the consumers of before with their processes as they read now; None where somebody is to be placed anew.
+
+    Holders, pods and policy must be those of before. Then what a process is hangs on who it is alone.
+    """
+    if isinstance(before, Missing) or isinstance(processes, Missing) or len(before) != len(processes):
+        return None
+    if isinstance(then, Missing) or isinstance(now, Missing):
+        return None
+    same = True
+    for consumer, process in zip(before, processes, strict=True):
+        pid = process.pid
+        if pid != consumer.process.pid or then.get(pid) is not now.get(pid):
+            return None
+        same = same and consumer.process is process
+    return before if same else tuple(_as_read(c, process) for c, process in zip(before, processes, strict=True))
+
+
+def _as_read(consumer: Consumer, process: Process) -> Consumer:
+    if consumer.process is process:
+        return consumer
+    return Consumer(
+        process=process,
+        command=consumer.command,
+        relation=consumer.relation,
+        holder=consumer.holder,
+        namespace=consumer.namespace,
+        pod=consumer.pod,
+        settled=consumer.settled,
+    )
+
+
 def _place(
     process: Process,
     facts: ProcessFacts | None,

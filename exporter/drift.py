@@ -137,9 +137,8 @@ def _of_partition(partition: Partition, verdicts: Verdicts) -> Iterator[Drift]:
                 number, name = causes[cause]
                 severity = Severity.AT_RISK if cause is Cause.OVERSUBSCRIBED else Severity.BREACH
                 yield Drift(number, name, severity, partition.key.device, partition.key)
-    for check, drift in _ASKED:
+    for check, (number, name, severity) in _ASKED:
         if check(partition):
-            number, name, severity = drift
             yield Drift(number, name, severity, partition.key.device, partition.key)
 
 

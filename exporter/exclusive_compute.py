@@ -45,6 +45,9 @@ _HALF = 0.5
 """A GPU that is busy for less than this may idle its clocks down by itself between kernels."""
 
 
+_IDLE = Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
+
+
 @dataclass(frozen=True, slots=True)
 class Slow:
     """Since when a GPU has been slow in every tick, and the last of them; monotonic seconds."""
@@ -94,8 +97,7 @@ def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy, slow: S
     if whole >= promised and use.throttle == frozenset():
         # Slow, busy, and by the driver held back by nothing: clock and activity were read at different moments.
         return blind(Reason.AMBIGUOUS)
-    lasting = whole < promised or (sampled is not None and slow is not None and slow.since <= sampled.began)
-    if sampled is not None and not (lasting and _always_wanted(sampled, engine)):
+    if sampled is not None and not _lasting(sampled, slow, small=whole < promised):
         return blind(Reason.DEMAND_UNKNOWN)
     loss = {
         Cause.WRONG_PROFILE: (promised - whole) / promised,
@@ -113,10 +115,14 @@ def exclusive_compute(partition: Partition, use: GpuUse, policy: Policy, slow: S
 def _unwanted(use: DeviceUse, engine: float, sampled: Sampled | None, policy: Policy) -> Verdict | None:
     """The answer where nobody wants the device, or nobody can tell yet; None where it is wanted."""
     # A mean is of a time that has passed; whether anything runs here at all is known of now.
-    empty = sampled is not None and use.processes == ()
-    if empty or (engine < policy.busy_threshold and (sampled is None or sampled.covers)):
-        return Verdict(Outcome.IDLE, evidence=Evidence.BUSY)
-    return blind(Reason.NOT_YET) if engine < policy.busy_threshold else None
+    if sampled is not None and use.processes == ():
+        return _IDLE
+    if engine >= policy.busy_threshold:
+        return None
+    run = None if sampled is None else sampled.engine
+    if sampled is None or (run is not None and run.most < policy.busy_threshold):
+        return _IDLE
+    return blind(Reason.NOT_YET)
 
 
 def _mean(use: DeviceUse) -> Sampled | None:
@@ -124,12 +130,15 @@ def _mean(use: DeviceUse) -> Sampled | None:
     return use.sampled if use.sampled is not None and "engine_active" in use.sampled.readings else None
 
 
-def _always_wanted(sampled: Sampled, engine: float) -> bool:
-    """Whether the tenant that is there surely wanted its device in nearly all of a mean's time.
+def _lasting(sampled: Sampled, slow: Slow | None, *, small: bool) -> bool:
+    """Whether the tenant that is there surely wanted its device for a while, all of which it was slow, or too small.
 
     Of a lower mean over half a minute nobody can tell which of its seconds were wanted.
     """
-    return sampled.covers and not sampled.low_confidence and engine >= _ALWAYS
+    run = sampled.engine
+    if run is None or sampled.low_confidence or run.least < _ALWAYS:
+        return False
+    return small or (slow is not None and slow.since <= run.began)
 
 
 def attached_share(partition: Partition, device: Device) -> Reading:

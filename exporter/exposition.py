@@ -2,7 +2,7 @@
 
 Our own writer, because the page is rendered on every tick: the client library's takes many times longer (bench/page.py
 measures both in one run) and stays the oracle of the tests. A line whose value has not changed since the last page is
-taken over as it is; most counters of a partition stand still at any moment.
+taken over as it is, and so is the whole of a family in which nothing has; most of a partition stands still at any moment.
 
 What it refuses: a metric that is not in the catalogue, a key of another type, a value that is not finite, the same key
 twice. Such a row is a defect of this program, so it raises; the page before stays up.
@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from exporter.catalogue import METRICS, Kind, Metric
 from exporter.labelvalue import MAX_BYTES, bounded
+from exporter.model import Missing, Reading
 
 K = TypeVar("K", bound=tuple[str, ...])
 
@@ -34,24 +35,38 @@ class Distribution:
 
 
 Value = float | Distribution
+Cell = Value | Missing
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The rows of one metric on one page."""
+    """The rows of one metric on one page, as columns. A value that is missing has no row; `unit` divides the values."""
 
     metric: Metric[tuple[str, ...]]
-    rows: Sequence[tuple[tuple[str, ...], Value]]
+    keys: Sequence[tuple[str, ...]]
+    values: Sequence[Cell]
+    unit: int = 1
+
+    @property
+    def rows(self) -> list[tuple[tuple[str, ...], Value]]:
+        """The rows one by one."""
+        pairs = zip(self.keys, self.values, strict=True)
+        return [(key, _in_units(value, self.unit)) for key, value in pairs if not isinstance(value, Missing)]
+
+
+def columns(metric: Metric[K], keys: Sequence[K], values: Sequence[Reading], unit: int = 1) -> Family:
+    """Pair a metric with keys of its own key type and their values; mypy refuses another."""
+    return Family(metric, keys, values, unit)
 
 
 def family(metric: Metric[K], rows: Sequence[tuple[K, float]]) -> Family:
-    """Pair a metric with rows keyed by its own key type; mypy refuses another."""
-    return Family(metric, rows)
+    """Pair a metric with rows keyed by its own key type."""
+    return Family(metric, [key for key, _ in rows], [value for _, value in rows])
 
 
 def distributions(metric: Metric[K], rows: Sequence[tuple[K, Distribution]]) -> Family:
     """Pair a histogram with its rows."""
-    return Family(metric, rows)
+    return Family(metric, [key for key, _ in rows], [value for _, value in rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,46 +98,44 @@ class Rendered:
         return b"".join(self.openmetrics_pieces)
 
 
-@dataclass(slots=True)
-class _Line:
-    """A series as it was last written. `page` numbers the page that it last stood on."""
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A family as it was last written: a line for each key, empty where there was no value."""
 
-    value: Value
-    text: str
-    page: int
+    keys: Sequence[tuple[str, ...]]
+    values: Sequence[Cell]
+    lines: list[str]
+    body: bytes
+    series: int
 
 
 @dataclass(slots=True)
 class Writer:
     """Renders pages; keeps the lines of the last page to take over what has not changed.
 
-    A series that is on the page again costs one look-up; its labels are written once in its life.
+    A family with the keys of the page before costs one comparison a value; its labels are written once in their life.
     """
 
-    _lines: dict[str, dict[tuple[str, ...], _Line]] = field(default_factory=dict)
-    _page: int = 0
+    _sheets: dict[str, _Sheet] = field(default_factory=dict)
 
     def render(self, families: Iterable[Family], foreign: Iterable[Foreign] = ()) -> Rendered:
         """Render one page. Raises ValueError for rows that the contract does not allow."""
-        self._page += 1
         text: list[bytes] = []
         openmetrics: list[bytes] = []
         series = 0
-        kept: dict[str, dict[tuple[str, ...], _Line]] = {}
+        kept: dict[str, _Sheet] = {}
         for found in families:
             metric = found.metric
             if metric.name in kept:
                 raise ValueError(f"{metric.name}: the family is on the page twice")
             if metric not in _KNOWN:
                 raise ValueError(f"{metric.name}: not in the catalogue")
-            if not found.rows:
-                continue
-            kept[metric.name] = lines = self._lines.get(metric.name, {})
-            body = self._body(metric, found.rows, lines).encode()
-            series += len(lines)
-            text += (_HEADS[metric.name][0], body)
-            openmetrics += (_HEADS[metric.name][1], body)
-        self._lines = kept
+            kept[metric.name] = sheet = _sheet(found, self._sheets.get(metric.name))
+            if sheet.series:
+                series += sheet.series
+                text += (_HEADS[metric.name][0], sheet.body)
+                openmetrics += (_HEADS[metric.name][1], sheet.body)
+        self._sheets = kept
         for extra in foreign:
             body = ("\n".join(extra.lines) + "\n").encode()
             series += len(extra.lines)
@@ -131,37 +144,52 @@ class Writer:
         openmetrics.append(b"# EOF\n")
         return Rendered(tuple(text), tuple(openmetrics), series)
 
-    def _body(
-        self,
-        metric: Metric[tuple[str, ...]],
-        rows: Sequence[tuple[tuple[str, ...], Value]],
-        lines: dict[tuple[str, ...], _Line],
-    ) -> str:
-        """Write the rows of one family and leave in `lines` those that are on this page."""
-        page = self._page
-        body: list[str] = []
-        for key, value in rows:
-            line = lines.get(key)
-            if line is None:
-                lines[key] = line = _new_line(metric, key, value, page)
-            else:
-                if line.page == page:
-                    raise ValueError(f"{metric.name}: a series is on the page twice")
-                line.page = page
-                if line.value != value:
-                    line.text = _rewritten(metric, key, value, line.text)
-                    line.value = value
-            body.append(line.text)
-        if len(lines) != len(body):
-            for key in [key for key, line in lines.items() if line.page != page]:
-                del lines[key]
-        return "".join(body)
+
+def _sheet(found: Family, before: _Sheet | None) -> _Sheet:
+    """Write a family, taking over the lines whose values are those of before."""
+    if before is not None and (found.keys is before.keys or found.keys == before.keys):
+        if found.values == before.values:
+            return before
+        pairs = zip(found.keys, found.values, before.values, before.lines, strict=True)
+        lines = [line if now == was else _line(found, key, now, line) for key, now, was, line in pairs]
+        keys = before.keys  # the same object from now on
+    else:
+        _refuse_odd(found)
+        known = (
+            {} if before is None else dict(zip(before.keys, zip(before.values, before.lines, strict=True), strict=True))
+        )
+        none: tuple[Cell | None, str] = None, ""
+        lines = []
+        for key, now in zip(found.keys, found.values, strict=True):
+            was, line = known.get(key, none)
+            lines.append(line if now == was else _line(found, key, now, line))
+        keys = found.keys
+    return _Sheet(keys, found.values, lines, "".join(lines).encode(), len(lines) - lines.count(""))
 
 
-def _new_line(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value, page: int) -> _Line:
-    if type(key) is not metric.key:
-        raise ValueError(f"{metric.name}: {key!r} is no {metric.key.__name__}")
-    return _Line(value, _written(metric, key, value), page)
+def _refuse_odd(found: Family) -> None:
+    metric = found.metric
+    for key in found.keys:
+        if type(key) is not metric.key:
+            raise ValueError(f"{metric.name}: {key!r} is no {metric.key.__name__}")
+    if len(set(found.keys)) != len(found.keys):
+        raise ValueError(f"{metric.name}: a series is on the page twice")
+
+
+def _line(found: Family, key: tuple[str, ...], now: Cell, before: str) -> str:
+    """Write one row; labels that are written already are taken over, since a value has no space in it."""
+    if isinstance(now, Missing):
+        return ""
+    if not before or isinstance(now, Distribution):
+        return _written(found.metric, key, _in_units(now, found.unit))
+    value = now if found.unit == 1 else now / found.unit
+    if not isfinite(value):
+        raise _unfit(found.metric, key, value)
+    return f"{before[: before.rindex(' ')]} {float(value)!r}\n"
+
+
+def _in_units(value: Value, unit: int) -> Value:
+    return value if unit == 1 or isinstance(value, Distribution) else value / unit
 
 
 def _written(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value) -> str:
@@ -172,17 +200,14 @@ def _written(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value
     return f"{metric.name}{braced} {_finite(metric, key, value)}\n"
 
 
-def _rewritten(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: Value, text: str) -> str:
-    """Put another value behind the labels that are written already; a value has no space in it."""
-    if isinstance(value, Distribution):
-        return _written(metric, key, value)
-    return f"{text[: text.rindex(' ')]} {_finite(metric, key, value)}\n"
-
-
 def _finite(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: float) -> str:
     if not isfinite(value):
-        raise ValueError(f"{metric.name}{key}: {value}; a value that is not known is left out")
+        raise _unfit(metric, key, value)
     return number(value)
+
+
+def _unfit(metric: Metric[tuple[str, ...]], key: tuple[str, ...], value: float) -> ValueError:
+    return ValueError(f"{metric.name}{key}: {value}; a value that is not known is left out")
 
 
 def _histogram(name: str, labels: str, value: Distribution) -> str:

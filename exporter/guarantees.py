@@ -31,7 +31,10 @@ from exporter.model import (
 from exporter.policy import Policy
 from exporter.shared import SharedMemory, judge_shared
 from exporter.trust import Trust, TrustMemory, examine
-from exporter.verdict import Guarantee, Outcome, Verdict, Verdicts, applying, blind
+from exporter.verdict import IDLE, Guarantee, Verdict, Verdicts, applying, blind
+
+_GONE = Missing(Reason.DEVICE_LOST)
+_EXCLUSIVE = frozenset({Sharing.EXCLUSIVE, Sharing.MIG, Sharing.XCP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,46 +79,53 @@ def judge(snapshot: Snapshot, policy: Policy, memory: JudgeMemory) -> tuple[Verd
         shared=shared,
         slow=slow_since(snapshot.gpus, snapshot.at, policy, memory.slow),
     )
-    verdicts = {
-        partition.key: {guarantee: _answer(guarantee, partition, bench) for guarantee in applying(partition)}
-        for partition in snapshot.partitions
-    }
+    verdicts = {partition.key: _answers(partition, bench) for partition in snapshot.partitions}
     return verdicts, JudgeMemory(faults, trusted, seen, bench.slow)
 
 
-def _answer(guarantee: Guarantee, partition: Partition, bench: _Bench) -> Verdict:
+def _answers(partition: Partition, bench: _Bench) -> Mapping[Guarantee, Verdict]:
+    """Answer every guarantee that applies to one partition, in the order of `applying`."""
+    applies = applying(partition)
     if partition.doubt is not None:
-        return blind(partition.doubt)
-    if guarantee is Guarantee.AVAILABILITY:
-        return availability(partition, bench.snapshot.at, bench.faults)
+        return dict.fromkeys(applies, blind(partition.doubt))
+    found = {Guarantee.AVAILABILITY: availability(partition, bench.snapshot.at, bench.faults)}
     if partition.state is not DeviceState.PRESENT:
         # The device is not there: nothing more can be said of it than that it is not available.
-        return blind(Reason.DEVICE_LOST)
+        return found | dict.fromkeys(applies[1:], blind(Reason.DEVICE_LOST))
     if partition.owner.role is not Role.WORKLOAD:
-        return Verdict(Outcome.IDLE)  # a placeholder or a probe wants no more than the device to be there
-    if guarantee is Guarantee.CONFORMANCE:
-        return conformance(partition, bench.holders[DeviceUuid(partition.key.device)], bench.policy)
-    if not bench.trust.believes(partition, guarantee):
-        return blind(Reason.CONTRADICTION)
+        # A placeholder or a probe wants no more than the device to be there.
+        return found | dict.fromkeys(applies[1:], IDLE)
+    holders = bench.holders[DeviceUuid(partition.key.device)]
+    distrusted = bench.trust.of(partition)
+    for guarantee in applies[1:]:
+        if guarantee is Guarantee.CONFORMANCE:
+            found[guarantee] = conformance(partition, holders, bench.policy)
+        elif guarantee in distrusted:
+            found[guarantee] = blind(Reason.CONTRADICTION)
+        else:
+            found[guarantee] = _measured(guarantee, partition, holders, bench)
+    return found
+
+
+def _measured(guarantee: Guarantee, partition: Partition, holders: Sequence[Partition], bench: _Bench) -> Verdict:
+    """Answer from readings that are believed."""
     if guarantee is Guarantee.COMPUTE:
         return _compute(partition, bench)
-    uuid = DeviceUuid(partition.key.device)
-    neighbours = [other for other in bench.holders[uuid] if other.key != partition.key]
-    placed = bench.snapshot.consumers.get(uuid, Missing(Reason.DEVICE_LOST))
+    neighbours = [other for other in holders if other is not partition]
+    placed = bench.snapshot.consumers.get(DeviceUuid(partition.key.device), _GONE)
     if guarantee is Guarantee.MEMORY:
         return memory_verdict(partition, neighbours, placed, bench.policy)
     return isolation(neighbours, placed, bench.policy)
 
 
 def _compute(partition: Partition, bench: _Bench) -> Verdict:
-    if partition.mode in {Sharing.EXCLUSIVE, Sharing.MIG, Sharing.XCP}:
+    mode = partition.mode
+    if mode in _EXCLUSIVE:
         use = bench.gpus.get(GpuUuid(partition.key.gpu))
-        return (
-            blind(Reason.UNSUPPORTED)
-            if use is None
-            else exclusive_compute(partition, use, bench.policy, bench.slow.get(GpuUuid(partition.key.gpu)))
-        )
-    if partition.mode is Sharing.MPS:
+        if use is None:
+            return blind(Reason.UNSUPPORTED)
+        return exclusive_compute(partition, use, bench.policy, bench.slow.get(GpuUuid(partition.key.gpu)))
+    if mode is Sharing.MPS:
         # Kernels of MPS clients run side by side, not in turns: the model of turns does not hold.
         return blind(Reason.MODEL_NOT_APPLICABLE)
-    return bench.shared.get(partition.key, blind(Reason.DEMAND_UNKNOWN))
+    return bench.shared.get(partition.key) or blind(Reason.DEMAND_UNKNOWN)

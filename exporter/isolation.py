@@ -16,15 +16,15 @@ def isolation(neighbours: Sequence[Partition], placed: tuple[Consumer, ...] | Mi
     """Answer for a partition whose device is present; `neighbours` hold the same device, `placed` are its processes."""
     if isinstance(placed, Missing):
         return blind(placed.reason)
-    settled = [consumer for consumer in placed if consumer.settled]
-    if any(consumer.relation is Relation.ROGUE for consumer in settled):
+    there = {consumer.relation for consumer in placed if consumer.settled}
+    if Relation.ROGUE in there:
         return broken(Cause.ROGUE_POD)
-    if any(consumer.relation is Relation.HOST for consumer in settled):
+    if Relation.HOST in there:
         return broken(Cause.HOST_PROCESS)
     overruns = [_overruns(other, policy) for other in neighbours]
     if True in overruns:
         return broken(Cause.NEIGHBOUR_OVERRUN)
-    if any(consumer.relation is Relation.UNKNOWN for consumer in settled):
+    if Relation.UNKNOWN in there:
         return blind(Reason.AMBIGUOUS)
     return next((blind(found.reason) for found in overruns if isinstance(found, Missing)), KEPT)
 

@@ -7,16 +7,15 @@ orphan, and counted. A finding that may be a race between sources counts from it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.activity import ActivityMemory, with_activity
-from exporter.consumers import consumers_of, index_pods
+from exporter.activity import ActivityMemory, Told, misnamed, with_activity
+from exporter.consumers import carried, consumers_of
 from exporter.ids import ClaimId
-from exporter.leases import Lease, Leases, hold
+from exporter.leases import Leases
 from exporter.model import (
     Consumer,
-    Device,
     DeviceUuid,
     DriverReading,
     GpuState,
@@ -24,15 +23,15 @@ from exporter.model import (
     GpuUuid,
     Missing,
     Pods,
+    ProcessTable,
     Reason,
     Relation,
     Snapshot,
 )
-from exporter.partitions import AGAINST_DEVICE, DEVICE, Evidence, Joined, partition_of
+from exporter.partitions import Evidence, Joined, partition_of
 from exporter.policy import Policy
 from exporter.resolve import Seen, World, world
-from exporter.tallies import guesses, holders_of, offers, replicas_offered, sharers, slots_held
-from exporter.usage import crowded_instances
+from exporter.standing import DEVICE, Standing, stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,60 +44,71 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the join remembers: devices seen, leases, findings that wait for a second join, and the node's labels."""
+    """What the join remembers: devices seen, what stands, findings that wait for a second join, labels, who pids were."""
 
     seen: Seen = field(default_factory=Seen)
-    leases: Leases = field(default_factory=Leases)
+    standing: Standing = field(default_factory=Standing)
     suspected: Mapping[tuple[str, str], Suspicion] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     activity: ActivityMemory = field(default_factory=ActivityMemory)
+    processes: ProcessTable | Missing = field(default_factory=dict)
+
+    @property
+    def leases(self) -> Leases:
+        """Who holds what."""
+        return self.standing.leases
 
 
-def join(evidence: Evidence, memory: Memory, policy: Policy) -> tuple[Snapshot, Memory]:
-    """Join one instant's evidence with what is remembered; returns the snapshot and the new memory."""
+def join(evidence: Evidence, memory: Memory, policy: Policy, last: Snapshot | None = None) -> tuple[Snapshot, Memory]:
+    """Join one instant's evidence with what is remembered; returns the snapshot and the new memory.
+
+    `last` is the snapshot of the join before with its promises, if it was joined by the same policy: what is the same now is
+    taken over from it. The snapshot that is returned is the same with and without it, but for promises that are read.
+    """
     told, activity = with_activity(evidence.driver, evidence.dcgm, evidence.at, memory.activity)
     here = world(told.driver, memory.seen)
     labels = _labels(evidence.pods, memory)
-    holding = hold(memory.leases, evidence.allocations, evidence.pods, here, labels, evidence.prepared)
-    holders = holders_of(holding.leases)
-    consumers = _consumers(evidence, here, holders, policy)
-    findings = (
-        holding.oddities | _gone(here, holding.leases) | _strangers(consumers) | _stale(evidence, here) | told.findings
-    )
+    standing = stand(memory.standing, evidence.allocations, evidence.pods, evidence.prepared, here, labels)
+    before = last if standing is memory.standing else None
+    consumers = _consumers(evidence, here, standing, policy, before, memory.processes)
+    findings = standing.oddities | _strangers(consumers) | told.findings
     suspected = _suspected(findings, memory.suspected, evidence)
     confirmed = _confirmed(suspected, evidence, policy)
     consumers = {uuid: _settled(uuid, found, confirmed) for uuid, found in consumers.items()}
-    held = slots_held(holding.leases)
     joined = Joined(
         evidence=evidence,
         here=here,
-        labels=labels,
+        standing=standing,
         consumers=consumers,
         confirmed=confirmed,
-        offered=replicas_offered(evidence.allocations, here),
-        held=held,
-        crowded=crowded_instances(here, held),
-        holders=holders,
-        joint=sharers(holding.leases),
+        before={} if before is None else {partition.key: partition for partition in before.partitions},
+        consumers_before={} if before is None else before.consumers,
     )
+    inventory = here.index.inventory
     snapshot = Snapshot(
         node=evidence.node,
         at=evidence.at,
-        driver="" if here.inventory is None else here.inventory.driver,
-        nvml="" if here.inventory is None else here.inventory.nvml,
+        driver="" if inventory is None else inventory.driver,
+        nvml="" if inventory is None else inventory.nvml,
         gpus=_gpus(evidence.driver, here),
-        devices=tuple(here.present[uuid] for uuid in sorted(here.present)),
-        partitions=tuple(partition_of(lease, joined) for lease in holding.leases.by_key.values()),
+        devices=tuple(here.present.values()),
+        partitions=tuple(partition_of(lease, joined) for lease in standing.leases.by_key.values()),
         consumers=consumers,
         orphans=_orphans(joined),
         events=() if isinstance(evidence.driver, Missing) else evidence.driver.events,
         doubt=here.doubt,
         declared=evidence.declared,
         refused=told.refused,
+        misnamed=_misnamed(told, standing.leases) if told.named else {},
         mig_config=_reconfiguring(labels),
         found=confirmed,
     )
-    return snapshot, Memory(memory.seen.after(here, holders), holding.leases, suspected, labels, activity)
+    seen = memory.seen.after(here, standing.holders)
+    return snapshot, Memory(seen, standing, suspected, labels, activity, evidence.processes)
+
+
+def _misnamed(told: Told, leases: Leases) -> dict[DeviceUuid, int]:
+    return misnamed(told.named, {(DeviceUuid(key.device), key.namespace, key.pod) for key in leases.by_key})
 
 
 _CONFIG_STATE = "nvidia.com/mig.config.state"
@@ -147,52 +157,22 @@ def _labels(pods: Pods | Missing, memory: Memory) -> Mapping[str, str]:
 def _consumers(
     evidence: Evidence,
     here: World,
-    holders: Mapping[tuple[GpuUuid, DeviceUuid], Sequence[Lease]],
+    standing: Standing,
     policy: Policy,
+    last: Snapshot | None,
+    then: ProcessTable | Missing,
 ) -> dict[DeviceUuid, tuple[Consumer, ...] | Missing]:
-    pods, guessed = index_pods(evidence.pods), guesses(evidence.allocations)
-    return {
-        uuid: consumers_of(
-            device,
-            holders.get((device.gpu, uuid), ()),
-            evidence.processes,
-            pods,
-            policy,
-            guessed.get(device.gpu, ()),
-        )
-        for uuid, device in sorted(here.present.items())
-        # Under MIG the parent's list repeats the instances' processes.
-        if not _is_mig_parent(here, device)
-    }
-
-
-def _is_mig_parent(here: World, device: Device) -> bool:
-    gpu = here.gpus.get(device.gpu)
-    return device.kind == "gpu" and gpu is not None and gpu.mig_current is True
-
-
-def _gone(here: World, leases: Leases) -> frozenset[tuple[str, str]]:
-    return frozenset(
-        (DEVICE, key.device)
-        for key in leases.by_key
-        if here.state(GpuUuid(key.gpu), DeviceUuid(key.device)) in AGAINST_DEVICE
-    )
-
-
-def _stale(evidence: Evidence, here: World) -> frozenset[tuple[str, str]]:
-    """Where what the device plugin offers is not what the driver has: it does not look again by itself.
-
-    A GPU whose plugin offers it whole in spite of its instances (strategy `none`) is offered.
-    """
-    found = offers(evidence.allocations, here)
-    if not here.answered or not found:
-        return frozenset()
-    there = [device for device in here.present.values() if not device.lost and not _is_mig_parent(here, device)]
-    unoffered = [device.uuid for device in there if not found & {device.uuid, DeviceUuid(device.gpu)}]
-    return frozenset(
-        [("unoffered_device", uuid) for uuid in unoffered]
-        + [("stale_offer", uuid) for uuid in found - here.present.keys()]
-    )
+    """Place the processes of every device; who was placed at the join before is not placed again."""
+    found: dict[DeviceUuid, tuple[Consumer, ...] | Missing] = {}
+    before = {} if last is None else last.consumers
+    for uuid, device in here.present.items():
+        if here.is_mig_parent(device):
+            continue  # under MIG the parent's list repeats the instances' processes
+        again = carried(before[uuid], device.use.processes, then, evidence.processes) if uuid in before else None
+        holders = standing.holders.get((device.gpu, uuid), ())
+        guessed = standing.guessed.get(device.gpu, ())
+        found[uuid] = again or consumers_of(device, holders, evidence.processes, standing.pods, policy, guessed)
+    return found
 
 
 _ROGUE = "rogue_process"
@@ -217,9 +197,12 @@ def _settled(
     uuid: DeviceUuid, found: tuple[Consumer, ...] | Missing, confirmed: frozenset[tuple[str, str]]
 ) -> tuple[Consumer, ...] | Missing:
     """Mark the strangers that this join is the first to see."""
-    if isinstance(found, Missing) or not any(consumer.relation in _STRANGE for consumer in found):
+    if isinstance(found, Missing):
         return found
-    return tuple(replace(c, settled=c.relation not in _STRANGE or _stranger(uuid, c) in confirmed) for c in found)
+    known = [c.relation not in _STRANGE or _stranger(uuid, c) in confirmed for c in found]
+    if all(consumer.settled is settled for consumer, settled in zip(found, known, strict=True)):
+        return found
+    return tuple(replace(consumer, settled=settled) for consumer, settled in zip(found, known, strict=True))
 
 
 def _stranger(uuid: DeviceUuid, consumer: Consumer) -> tuple[str, str]:
@@ -240,7 +223,7 @@ def _orphans(joined: Joined) -> dict[str, int]:
         told += ["unresolved_device_id", "conflict"]
         if any(isinstance(item.device, ClaimId) for item in evidence.allocations.items):
             told += _OF_CLAIMS
-        elif here.answered and offers(evidence.allocations, here):
+        elif here.answered and joined.standing.offers:
             told += ["unoffered_device", "stale_offer"]
         if not isinstance(evidence.pods, Missing):
             told += ["terminal_pod", "unknown_pod"]
@@ -249,7 +232,9 @@ def _orphans(joined: Joined) -> dict[str, int]:
         if here.answered:
             told.append(DEVICE)
             orphans["unowned_device"] = sum(
-                1 for uuid, device in here.present.items() if not joined.held[uuid] and not _is_mig_parent(here, device)
+                1
+                for uuid, device in here.present.items()
+                if not joined.standing.held[uuid] and not here.is_mig_parent(device)
             )
     if any(not isinstance(placed, Missing) for placed in joined.consumers.values()):
         told += _STRANGE.values()

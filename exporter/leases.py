@@ -37,7 +37,6 @@ class Lease:
     profile_source: PromiseSource
     grant: Grant | None = None
     misses: int = 0
-    seen_serial: int = 0
 
     @property
     def slots(self) -> int:
@@ -59,6 +58,7 @@ class Leases:
     by_key: Mapping[PartitionKey, Lease] = field(default_factory=dict)
     bound: Mapping[tuple[str, str, str, DeviceId], Found] = field(default_factory=dict)
     reborn: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (namespace, pod) → serial that is too old
+    serial: int = 0  # of the answer that was folded in last
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +100,12 @@ def hold(
     for key in _conflicting(grouped, current, oddities):
         del grouped[key]
     by_key = {key: _lease(key, items, current.by_key.get(key), known, world, labels) for key, items in grouped.items()}
-    by_key = {key: replace(lease, misses=0, seen_serial=allocations.serial) for key, lease in by_key.items()}
     for key, lease in current.by_key.items():
-        if key not in by_key and (kept := _missed(lease, allocations.serial)) is not None:
+        if key not in by_key and (kept := _missed(lease, fresh=allocations.serial != leases.serial)) is not None:
             by_key[key] = kept
     kept_bound = {k: f for k, f in current.bound.items() if _key(k, f) in by_key} | bound
     reborn = {name: serial for name, serial in current.reborn.items() if serial >= allocations.serial}
-    return Holding(Leases(dict(sorted(by_key.items())), kept_bound, reborn), frozenset(oddities))
+    return Holding(Leases(dict(sorted(by_key.items())), kept_bound, reborn, allocations.serial), frozenset(oddities))
 
 
 def _split(allocations: Allocations) -> frozenset[str] | None:
@@ -246,8 +245,8 @@ def _lease(
         attached = world.known.get(DeviceUuid(key.device))
         profile, source = promised_profile(resource, labels, "" if attached is None else attached.profile, grant)
     owner = _owner(key, known.get((key.namespace, key.pod)), before)
-    return Lease(
-        key=key,
+    lease = Lease(
+        key=key if before is None else before.key,
         owner=owner if grant is None else replace(owner, role=grant.role),
         resource=resource,
         ids=frozenset(each.item.device for each in held),
@@ -255,6 +254,8 @@ def _lease(
         profile_source=source,
         grant=grant,
     )
+    # The same object for the same lease: what was made of it need not be made again.
+    return before if lease == before else lease
 
 
 def _owner(key: PartitionKey, pod: Pod | None, before: Lease | None) -> Owner:
@@ -272,9 +273,9 @@ def _owner(key: PartitionKey, pod: Pod | None, before: Lease | None) -> Owner:
     return Owner(namespace=key.namespace, pod=key.pod, container=key.container)
 
 
-def _missed(lease: Lease, serial: int) -> Lease | None:
+def _missed(lease: Lease, *, fresh: bool) -> Lease | None:
     """Count a fresh answer that does not list the lease; the second ends it."""
-    if serial == lease.seen_serial:
+    if not fresh:
         return lease
     misses = lease.misses + 1
-    return None if misses >= _FRESH_MISSES else replace(lease, misses=misses, seen_serial=serial)
+    return None if misses >= _FRESH_MISSES else replace(lease, misses=misses)

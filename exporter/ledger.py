@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from exporter.accounting import Holding, Split, apportion, holding_of, split_energy, split_time
 from exporter.availability import device_of_event
 from exporter.catalogue import PartitionKey, XidKey
-from exporter.model import Device, GpuState, GpuUuid, Missing, Partition, Reason, Snapshot, Throttle
+from exporter.model import Device, GpuState, GpuUuid, Missing, Reason, Snapshot, Throttle
 from exporter.verdict import Cause, Guarantee, Neighbour, Outcome, Verdict, Verdicts, blind
+
+K = TypeVar("K")
 
 NS = 1_000_000_000
 _UJ = 1_000_000
@@ -81,31 +84,35 @@ def advance(ledger: Ledger, snapshot: Snapshot, verdicts: Verdicts, limits: Limi
     now = round(snapshot.at * NS)
     interval = 0 if ledger.at is None else max(0, now - ledger.at)
     observed = interval <= limits.gap
-    by_gpu: dict[GpuUuid, list[Partition]] = defaultdict(list)
-    for partition in snapshot.partitions:
-        by_gpu[GpuUuid(partition.key.gpu)].append(partition)
+    holdings = {p.key: holding_of(p, verdicts[p.key].get(Guarantee.COMPUTE)) for p in snapshot.partitions}
+    by_gpu: dict[GpuUuid, list[PartitionKey]] = defaultdict(list)
+    for key in holdings:
+        by_gpu[GpuUuid(key.gpu)].append(key)
     devices: dict[GpuUuid, list[Device]] = defaultdict(list)
     for device in snapshot.devices:
         devices[device.gpu].append(device)
     gpus: dict[GpuUuid, GpuAccount] = {}
     energy: dict[PartitionKey, int] = {}
     for state in snapshot.gpus:
-        partitions = by_gpu[state.gpu.uuid]
-        holdings = [holding_of(p, verdicts[p.key].get(Guarantee.COMPUTE)) for p in partitions]
+        keys = by_gpu[state.gpu.uuid]
         gpus[state.gpu.uuid], parts = _gpu(
             ledger.gpus.get(state.gpu.uuid),
             state,
-            holdings,
+            [holdings[key] for key in keys],
             devices[state.gpu.uuid],
             interval,
             visible=observed and snapshot.doubt is None and not state.gpu.lost,
         )
-        energy |= zip((partition.key for partition in partitions), parts, strict=True)
+        energy |= zip(keys, parts, strict=True)
     accounts = {
-        partition.key: _account(
-            ledger.accounts.get(partition.key), partition, verdicts[partition.key], interval, energy, observed=observed
+        p.key: _account(
+            ledger.accounts.get(p.key),
+            p.owner.pod_uid,
+            verdicts[p.key] if observed else dict.fromkeys(verdicts[p.key], _UNSEEN),
+            interval,
+            (*(_shares(holdings[p.key], interval) if observed else (0, 0, 0)), energy.get(p.key, 0)),
         )
-        for partition in snapshot.partitions
+        for p in snapshot.partitions
     }
     for key, account in ledger.accounts.items():
         if key not in accounts and (kept := _departed(account, now, limits)) is not None:
@@ -115,21 +122,19 @@ def advance(ledger: Ledger, snapshot: Snapshot, verdicts: Verdicts, limits: Limi
 
 def _account(
     before: Account | None,
-    partition: Partition,
+    uid: str,
     verdicts: Mapping[Guarantee, Verdict],
     interval: int,
-    energy: Mapping[PartitionKey, int],
-    *,
-    observed: bool,
+    shares: tuple[int, int, int, int],
 ) -> Account:
-    uid = partition.owner.pod_uid
+    """Advance one account; `shares` are what was promised, delivered and borrowed, and the energy."""
     if before is None or before.gone_at is not None or (uid and before.pod_uid and uid != before.pod_uid):
         born = {(guarantee, outcome): 0 for guarantee in verdicts for outcome in Outcome}
         return Account(pod_uid=uid, outcomes=born)
-    counts = _Counts(dict(before.outcomes), dict(before.lost), dict(before.to_neighbour), dict(before.blind))
+    promised, delivered, borrowed, energy = shares
+    counts = _Counts(dict(before.outcomes), before.lost, before.to_neighbour, before.blind)
     for guarantee, verdict in verdicts.items():
-        counts.spend(guarantee, verdict if observed else _UNSEEN, interval)
-    promised, delivered, borrowed = _shares(holding_of(partition, None), interval) if observed else (0, 0, 0)
+        counts.spend(guarantee, verdict, interval)
     return Account(
         pod_uid=uid or before.pod_uid,
         outcomes=counts.outcomes,
@@ -139,7 +144,7 @@ def _account(
         promised=before.promised + promised,
         delivered=before.delivered + delivered,
         borrowed=before.borrowed + borrowed,
-        energy=before.energy + energy.get(partition.key, 0),
+        energy=before.energy + energy,
     )
 
 
@@ -148,32 +153,32 @@ _UNSEEN = blind(Reason.STALE)
 
 @dataclass(slots=True)
 class _Counts:
-    """One account's counters while a tick is added to them."""
+    """One account's counters while a tick is added to them. What is seldom added to is copied when it is."""
 
     outcomes: dict[tuple[Guarantee, Outcome], int]
-    lost: dict[tuple[Guarantee, Cause], int]
-    to_neighbour: dict[tuple[Guarantee, Neighbour], int]
-    blind: dict[tuple[Guarantee, Reason], int]
+    lost: Mapping[tuple[Guarantee, Cause], int]
+    to_neighbour: Mapping[tuple[Guarantee, Neighbour], int]
+    blind: Mapping[tuple[Guarantee, Reason], int]
 
     def spend(self, guarantee: Guarantee, verdict: Verdict, interval: int) -> None:
         """Add an interval (nanoseconds) under a verdict; a guarantee that is new here is born at zero."""
-        if (guarantee, Outcome.KEPT) not in self.outcomes:
+        spent = self.outcomes.get((guarantee, verdict.outcome))
+        if spent is None:
             self.outcomes |= {(guarantee, outcome): 0 for outcome in Outcome}
             return
-        self.outcomes[guarantee, verdict.outcome] += interval
+        self.outcomes[guarantee, verdict.outcome] = spent + interval
         if verdict.outcome is Outcome.BLIND:
             reason = Reason.ERROR if verdict.reason is None else verdict.reason
-            self.blind[guarantee, reason] = self.blind.get((guarantee, reason), 0) + interval
+            self.blind = _with(self.blind, (guarantee, reason), interval)
         for cause, fraction in verdict.loss.items():
             part = round(fraction * interval)
-            self.lost[guarantee, cause] = self.lost.get((guarantee, cause), 0) + part
+            self.lost = _with(self.lost, (guarantee, cause), part)
             if cause is Cause.NEIGHBOUR:
                 self._blame(guarantee, verdict.neighbours, part)
 
     def _blame(self, guarantee: Guarantee, neighbours: Mapping[Neighbour, float], lost: int) -> None:
         for who, part in zip(neighbours, apportion(lost, tuple(neighbours.values())), strict=True):
-            named = self._named(guarantee, who)
-            self.to_neighbour[guarantee, named] = self.to_neighbour.get((guarantee, named), 0) + part
+            self.to_neighbour = _with(self.to_neighbour, (guarantee, self._named(guarantee, who)), part)
 
     def _named(self, guarantee: Guarantee, who: Neighbour) -> Neighbour:
         """The neighbour itself, as long as not too many are named already: a tenant can make pods without end."""
@@ -181,6 +186,10 @@ class _Counts:
             return who
         named = sum(of is guarantee for of, _ in self.to_neighbour)
         return who if named < MOST_NEIGHBOURS else OTHERS
+
+
+def _with(counts: Mapping[K, int], key: K, part: int) -> Mapping[K, int]:
+    return {**counts, key: counts.get(key, 0) + part}
 
 
 def _shares(holding: Holding, interval: int) -> tuple[int, int, int]:

@@ -5,15 +5,26 @@ Pure. A reading that is missing has no row; counters have theirs from birth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from exporter import catalogue as c
-from exporter.exposition import Distribution, Family, distributions, family
-from exporter.ledger import NS, Account, Ledger
-from exporter.model import Device, GpuState, Missing, Partition, Reading, Relation, Snapshot, Throttle
-from exporter.verdict import Guarantee, Verdicts
+from exporter.exposition import Distribution, Family, columns, distributions, family
+from exporter.ledger import NS, Ledger
+from exporter.model import (
+    Device,
+    DeviceUuid,
+    GpuUuid,
+    Missing,
+    Partition,
+    Reading,
+    Reason,
+    Relation,
+    Snapshot,
+    Throttle,
+)
+from exporter.verdict import Guarantee, Outcome, Verdicts
 
 _UJ = 1_000_000
 
@@ -50,28 +61,35 @@ def families(snapshot: Snapshot, verdicts: Verdicts, ledger: Ledger, own: Own) -
     yield from _own(snapshot, own)
 
 
-def _present(pairs: Iterable[tuple[c.K, Reading]]) -> list[tuple[c.K, float]]:
-    return [(key, value) for key, value in pairs if not isinstance(value, Missing)]
-
-
 def _devices(snapshot: Snapshot) -> Iterator[Family]:
-    devices = [(c.DeviceKey(device.gpu, device.uuid), device) for device in snapshot.devices]
-    yield family(c.DEVICE_INFO, [(_device_info(device, snapshot), 1.0) for _, device in devices])
-    shown = [(key, device.use) for key, device in devices if device.shows_memory]
-    yield family(c.DEVICE_MEMORY_TOTAL, _present((key, use.memory_total_bytes) for key, use in shown))
-    yield family(c.DEVICE_MEMORY_USED, _present((key, use.memory_used_bytes) for key, use in shown))
-    yield family(c.DEVICE_SM_COUNT, _present((key, device.sm_count) for key, device in devices))
-    uses = [(key, device.use) for key, device in devices]
-    yield family(c.DEVICE_ENGINE_ACTIVE, _present((key, use.engine_active) for key, use in uses))
-    yield family(c.DEVICE_SM_ACTIVE, _present((key, use.sm_active) for key, use in uses))
-    yield family(c.DEVICE_TENSOR_ACTIVE, _present((key, use.tensor_active) for key, use in uses))
-    yield family(c.DEVICE_MEMORY_BANDWIDTH, _present((key, use.memory_bandwidth) for key, use in uses))
-    ecc = [
-        (c.EccKey(key.gpu, key.device, kind), count)
-        for key, use in uses
-        for kind, count in (("corrected", use.ecc_corrected), ("uncorrected", use.ecc_uncorrected))
-    ]
-    yield family(c.DEVICE_ECC, _present(ecc))
+    devices = snapshot.devices
+    keys = [_device_key(device.gpu, device.uuid) for device in devices]
+    uses = [device.use for device in devices]
+    yield columns(c.DEVICE_INFO, [_device_info(device, snapshot) for device in devices], [1.0] * len(devices))
+    shown = [device.shows_memory for device in devices]
+    totals = [use.memory_total_bytes if here else _ELSEWHERE for use, here in zip(uses, shown, strict=True)]
+    used = [use.memory_used_bytes if here else _ELSEWHERE for use, here in zip(uses, shown, strict=True)]
+    yield columns(c.DEVICE_MEMORY_TOTAL, keys, totals)
+    yield columns(c.DEVICE_MEMORY_USED, keys, used)
+    yield columns(c.DEVICE_SM_COUNT, keys, [device.sm_count for device in devices])
+    yield columns(c.DEVICE_ENGINE_ACTIVE, keys, [use.engine_active for use in uses])
+    yield columns(c.DEVICE_SM_ACTIVE, keys, [use.sm_active for use in uses])
+    yield columns(c.DEVICE_TENSOR_ACTIVE, keys, [use.tensor_active for use in uses])
+    yield columns(c.DEVICE_MEMORY_BANDWIDTH, keys, [use.memory_bandwidth for use in uses])
+    yield columns(
+        c.DEVICE_ECC,
+        [c.EccKey(key.gpu, key.device, kind) for key in keys for kind in ("corrected", "uncorrected")],
+        [count for use in uses for count in (use.ecc_corrected, use.ecc_uncorrected)],
+    )
+
+
+_ELSEWHERE = Missing(Reason.NOT_CONFIGURED)
+"""Memory that is shown on another compute instance of the same GPU instance."""
+
+
+@lru_cache(maxsize=4096)
+def _device_key(gpu: str, device: str) -> c.DeviceKey:
+    return c.DeviceKey(gpu, device)
 
 
 def _device_info(device: Device, snapshot: Snapshot) -> c.DeviceInfoKey:
@@ -94,48 +112,68 @@ def _text(number: int | None) -> str:
 
 
 def _gpus(snapshot: Snapshot, ledger: Ledger) -> Iterator[Family]:
-    gpus = [(c.GpuKey(state.gpu.uuid), state) for state in snapshot.gpus]
-    yield family(c.DEVICE_SM_CLOCK, _present((key, s.use.sm_clock_hertz) for key, s in gpus))
-    yield family(c.DEVICE_SM_CLOCK_MAX, _present((key, s.use.sm_clock_max_hertz) for key, s in gpus))
-    yield family(c.DEVICE_POWER, _present((key, s.use.power_watts) for key, s in gpus))
-    yield family(c.DEVICE_POWER_LIMIT, _present((key, s.use.power_limit_watts) for key, s in gpus))
-    yield family(c.DEVICE_TEMPERATURE, _present((key, s.use.temperature_celsius) for key, s in gpus))
-    yield family(c.DEVICE_ENERGY, _present((key, s.use.energy_joules) for key, s in gpus))
-    yield family(c.DEVICE_THROTTLED, [row for _, state in gpus for row in _throttled(state, ledger)])
-    yield family(c.DEVICE_XID, [(key, float(count)) for key, count in ledger.xids.items()])
-
-
-def _throttled(state: GpuState, ledger: Ledger) -> list[tuple[c.ThrottleKey, float]]:
-    account = ledger.gpus.get(state.gpu.uuid)
-    if account is None:
-        return []
-    return [(c.ThrottleKey(state.gpu.uuid, reason), account.throttled[reason] / NS) for reason in Throttle]
+    keys = [c.GpuKey(state.gpu.uuid) for state in snapshot.gpus]
+    uses = [state.use for state in snapshot.gpus]
+    yield columns(c.DEVICE_SM_CLOCK, keys, [use.sm_clock_hertz for use in uses])
+    yield columns(c.DEVICE_SM_CLOCK_MAX, keys, [use.sm_clock_max_hertz for use in uses])
+    yield columns(c.DEVICE_POWER, keys, [use.power_watts for use in uses])
+    yield columns(c.DEVICE_POWER_LIMIT, keys, [use.power_limit_watts for use in uses])
+    yield columns(c.DEVICE_TEMPERATURE, keys, [use.temperature_celsius for use in uses])
+    yield columns(c.DEVICE_ENERGY, keys, [use.energy_joules for use in uses])
+    counted = [(key.gpu, ledger.gpus[GpuUuid(key.gpu)]) for key in keys if GpuUuid(key.gpu) in ledger.gpus]
+    yield columns(
+        c.DEVICE_THROTTLED,
+        [c.ThrottleKey(gpu, reason) for gpu, _ in counted for reason in Throttle],
+        [account.throttled[reason] for _, account in counted for reason in Throttle],
+        unit=NS,
+    )
+    yield columns(c.DEVICE_XID, list(ledger.xids.keys()), list(ledger.xids.values()))
 
 
 def _partitions(snapshot: Snapshot, verdicts: Verdicts) -> Iterator[Family]:
     partitions = snapshot.partitions
-    yield family(c.PARTITION_INFO, [(_partition_info(p, snapshot.node), 1.0) for p in partitions])
-    yield family(c.PROMISE_INFO, [(key, 1.0) for p in partitions for key in _promise_info(p)])
-    computes = [(p.key, p.promise.compute.amount) for p in partitions if p.promise.compute is not None]
-    memories = [(p.key, p.promise.memory.amount) for p in partitions if p.promise.memory is not None]
-    yield family(c.PROMISED_COMPUTE, _present(computes))
-    yield family(c.PROMISED_MEMORY, _present(memories))
-    compute = [(p.key, v) for p in partitions if (v := verdicts[p.key].get(Guarantee.COMPUTE)) is not None]
-    yield family(c.ENTITLED_COMPUTE, _present((key, verdict.entitled) for key, verdict in compute))
-    yield family(c.DELIVERED_COMPUTE, _present((key, verdict.delivered) for key, verdict in compute))
-    decided = [(c.EvidenceKey(*key, v.evidence), 1.0) for key, v in compute if v.evidence is not None]
-    yield family(c.DEMAND_INFO, decided)
-    yield family(c.USED_COMPUTE, _present((p.key, p.used_compute) for p in partitions))
-    yield family(c.USED_MEMORY, _present((p.key, p.used_memory_bytes) for p in partitions))
-    yield family(c.OBTAINABLE_MEMORY, _present((p.key, p.obtainable_memory_bytes) for p in partitions))
-    # One that cannot be placed may be anybody's on its device, and 0 would say that it is nobody's.
+    keys = [partition.key for partition in partitions]
+    ones = [1.0] * len(partitions)
+    yield columns(c.PARTITION_INFO, [_partition_info(p, snapshot.node) for p in partitions], ones)
+    promises = [key for p in partitions for key in _promise_info(p)]
+    yield columns(c.PROMISE_INFO, promises, [1.0] * len(promises))
+    computes = [p.promise.compute for p in partitions]
+    memories = [p.promise.memory for p in partitions]
+    yield columns(c.PROMISED_COMPUTE, keys, [_NOT_PROMISED if p is None else p.amount for p in computes])
+    yield columns(c.PROMISED_MEMORY, keys, [_NOT_PROMISED if p is None else p.amount for p in memories])
+    compute = [verdicts[key].get(Guarantee.COMPUTE) for key in keys]
+    yield columns(c.ENTITLED_COMPUTE, keys, [_NOT_PROMISED if v is None else v.entitled for v in compute])
+    yield columns(c.DELIVERED_COMPUTE, keys, [_NOT_PROMISED if v is None else v.delivered for v in compute])
+    answered = zip(keys, compute, strict=True)
+    decided = [c.EvidenceKey(*key, v.evidence) for key, v in answered if v is not None and v.evidence is not None]
+    yield columns(c.DEMAND_INFO, decided, [1.0] * len(decided))
+    yield columns(c.USED_COMPUTE, keys, [p.used_compute for p in partitions])
+    yield columns(c.USED_MEMORY, keys, [p.used_memory_bytes for p in partitions])
+    yield columns(c.OBTAINABLE_MEMORY, keys, [p.obtainable_memory_bytes for p in partitions])
+    yield columns(c.PARTITION_PROCESSES, keys, _processes(snapshot))
+
+
+_NOT_PROMISED = Missing(Reason.NOT_CONFIGURED)
+
+
+def _processes(snapshot: Snapshot) -> list[Reading]:
+    """How many processes each partition has. One that cannot be placed may be anybody's on its device: 0 would be a claim."""
     unplaced = {
         device
         for device, found in snapshot.consumers.items()
         if not isinstance(found, Missing) and any(consumer.relation is Relation.UNKNOWN for consumer in found)
     }
-    counted = [(p.key, float(len(found))) for p in partitions if not isinstance(found := p.consumers, Missing)]
-    yield family(c.PARTITION_PROCESSES, [(key, count) for key, count in counted if key.device not in unplaced])
+    return [_count(partition, unplaced) for partition in snapshot.partitions]
+
+
+def _count(partition: Partition, unplaced: Collection[DeviceUuid]) -> Reading:
+    found = partition.consumers
+    if isinstance(found, Missing):
+        return found
+    return _AMBIGUOUS if partition.key.device in unplaced else len(found)
+
+
+_AMBIGUOUS = Missing(Reason.AMBIGUOUS)
 
 
 def _partition_info(partition: Partition, node: str) -> c.PartitionInfoKey:
@@ -160,61 +198,60 @@ def _promise_info(partition: Partition) -> Iterator[c.PromiseInfoKey]:
 
 def _accounts(ledger: Ledger) -> Iterator[Family]:
     accounts = ledger.accounts
-    yield family(c.GUARANTEE_SECONDS, [row for key, account in accounts.items() for row in _outcomes(key, account)])
-    yield family(
-        c.LOST_SECONDS,
-        [
-            (c.CauseKey(*key, guarantee, cause), lost / NS)
-            for key, account in accounts.items()
-            for (guarantee, cause), lost in account.lost.items()
-        ],
+    yield columns(
+        c.GUARANTEE_SECONDS,
+        [key for partition, account in accounts.items() for key in _outcome_keys(partition, tuple(account.outcomes))],
+        [spent for account in accounts.values() for spent in account.outcomes.values()],
+        unit=NS,
     )
-    yield family(
+    yield columns(
+        c.LOST_SECONDS,
+        [c.CauseKey(*key, *of) for key, account in accounts.items() for of in account.lost],
+        [lost for account in accounts.values() for lost in account.lost.values()],
+        unit=NS,
+    )
+    yield columns(
         c.LOST_TO_NEIGHBOUR,
         [
-            (c.NeighbourKey(*key, guarantee, *who), lost / NS)
+            c.NeighbourKey(*key, guarantee, *who)
             for key, account in accounts.items()
-            for (guarantee, who), lost in account.to_neighbour.items()
+            for guarantee, who in account.to_neighbour
         ],
+        [lost for account in accounts.values() for lost in account.to_neighbour.values()],
+        unit=NS,
     )
-    yield family(
+    yield columns(
         c.BLIND_SECONDS,
-        [
-            (c.BlindKey(*key, guarantee, reason), lost / NS)
-            for key, account in accounts.items()
-            for (guarantee, reason), lost in account.blind.items()
-        ],
+        [c.BlindKey(*key, *of) for key, account in accounts.items() for of in account.blind],
+        [lost for account in accounts.values() for lost in account.blind.values()],
+        unit=NS,
     )
-    yield family(
+    yield columns(
         c.SHARE_SECONDS,
-        [
-            (c.ShareKey(*key, kind), value / NS)
-            for key, account in accounts.items()
-            for kind, value in zip(c.SHARE_KINDS, (account.promised, account.delivered, account.borrowed), strict=True)
-        ],
+        [share for key in accounts for share in _share_keys(key)],
+        [v for account in accounts.values() for v in (account.promised, account.delivered, account.borrowed)],
+        unit=NS,
     )
-    yield family(c.PARTITION_ENERGY, [(key, account.energy / _UJ) for key, account in accounts.items()])
-
-
-def _outcomes(key: c.PartitionKey, account: Account) -> list[tuple[c.OutcomeKey, float]]:
-    keys = _outcome_keys(key)
-    return [(keys[answer], spent / NS) for answer, spent in account.outcomes.items()]
+    yield columns(c.PARTITION_ENERGY, list(accounts), [account.energy for account in accounts.values()], unit=_UJ)
 
 
 @lru_cache(maxsize=4096)
-def _outcome_keys(key: c.PartitionKey) -> Mapping[tuple[str, str], c.OutcomeKey]:
+def _outcome_keys(key: c.PartitionKey, outcomes: tuple[tuple[Guarantee, Outcome], ...]) -> tuple[c.OutcomeKey, ...]:
     """The keys of one partition's outcomes; they are most of a page's rows, and the same on every tick."""
-    return {(g, o): c.OutcomeKey(*key, g, o) for g in c.GUARANTEES for o in c.OUTCOMES}
+    return tuple(c.OutcomeKey(*key, guarantee, outcome) for guarantee, outcome in outcomes)
+
+
+@lru_cache(maxsize=4096)
+def _share_keys(key: c.PartitionKey) -> tuple[c.ShareKey, ...]:
+    return tuple(c.ShareKey(*key, kind) for kind in c.SHARE_KINDS)
 
 
 def _gpu_accounts(ledger: Ledger) -> Iterator[Family]:
-    yield family(
+    yield columns(
         c.ACCOUNTED_SECONDS,
-        [
-            (c.StateKey(gpu, state), getattr(account.states, state) / NS)
-            for gpu, account in ledger.gpus.items()
-            for state in c.ACCOUNT_STATES
-        ],
+        [c.StateKey(gpu, state) for gpu in ledger.gpus for state in c.ACCOUNT_STATES],
+        [getattr(account.states, state) for account in ledger.gpus.values() for state in c.ACCOUNT_STATES],
+        unit=NS,
     )
 
 

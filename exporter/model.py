@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from exporter.catalogue import PartitionKey
 from exporter.ids import DeviceId
@@ -141,6 +141,15 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineRun:
+    """An engine's activity in several samples together, in all of whose time there ran what runs there now."""
+
+    began: float  # the earliest that the first of them is over, monotonic seconds
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Sampled:
     """Where readings of a device come from that are not the driver's own; each is a mean over a time that has passed."""
 
@@ -149,6 +158,7 @@ class Sampled:
     seen: float  # when it was first seen
     interval: float  # seconds that it is the mean of
     covers: bool = True  # what runs there now ran in all of that time, as far as can be told
+    engine: EngineRun | None = None  # None: too few samples, or something came to run there since
     low_confidence: bool = False  # known to be too low now and then
     readings: frozenset[str] = frozenset()  # which of the device's readings
 
@@ -412,6 +422,10 @@ class Promise:
     memory: Promised | None = None
 
 
+UNREAD: Final = Promise()
+"""The promise of a partition that has just been joined; `exporter.promise` reads it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A device of the snapshot with its readings. A whole GPU's `gpu` equals its `uuid`."""
@@ -457,7 +471,7 @@ class Partition:
     used_compute: Reading  # share of the parent GPU
     used_memory_bytes: Reading
     obtainable_memory_bytes: Reading
-    promise: Promise = field(default_factory=Promise)
+    promise: Promise = UNREAD
     grant: Grant | None = None  # the record that the promise is read from, where there is one
     underlying: Sharing | None = None  # of a claim's device: how that is divided
     joint: int = 1  # how many partitions share this one promise
@@ -497,5 +511,8 @@ class Snapshot:
         default_factory=dict
     )  # (namespace, pod) → work is waiting
     refused: Mapping[str, int] = field(default_factory=dict)  # check → values refused before the join
+    misnamed: Mapping[DeviceUuid, int] = field(
+        default_factory=dict
+    )  # pods that another source wrongly says hold a device
     mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed
     found: frozenset[tuple[str, str]] = frozenset()  # what orphans count, by kind and by what it is about

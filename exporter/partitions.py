@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.catalogue import PartitionKey
 from exporter.dcgm.reading import DcgmReading
 from exporter.leases import Lease
 from exporter.model import (
+    UNREAD,
     Allocations,
     Consumer,
+    Device,
     DeviceState,
     DeviceUuid,
     DriverReading,
@@ -19,11 +21,14 @@ from exporter.model import (
     Partition,
     Pods,
     ProcessTable,
+    Promise,
+    Reading,
     Reason,
 )
 from exporter.records import DaemonKey, HookKey, Limit, Prepared, Sharing
 from exporter.resolve import World
-from exporter.sharing import replicas_of, sharing_of, underlying_of
+from exporter.sharing import sharing_seen, underlying_of
+from exporter.standing import AGAINST_DEVICE, DEVICE, Standing
 from exporter.usage import use_of
 
 
@@ -48,88 +53,90 @@ class Evidence:
     dcgm: DcgmReading | Missing = field(default_factory=lambda: Missing(Reason.NOT_CONFIGURED))
 
 
-DEVICE = "missing_device"
-AGAINST_DEVICE = frozenset({DeviceState.MISSING, DeviceState.RECONFIGURED})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
     """What every partition of one join is made from."""
 
     evidence: Evidence
     here: World
-    labels: Mapping[str, str]
+    standing: Standing
     consumers: Mapping[DeviceUuid, tuple[Consumer, ...] | Missing]
     confirmed: frozenset[tuple[str, str]]
-    offered: Mapping[DeviceUuid, int]
-    held: Mapping[DeviceUuid, int]
-    crowded: frozenset[tuple[GpuUuid, int]]
-    holders: Mapping[tuple[GpuUuid, DeviceUuid], Sequence[Lease]]
-    joint: Mapping[tuple[DeviceUuid, str], int]
+    # Of the join before, where the same stands: what is equal is taken over, with its promise.
+    before: Mapping[PartitionKey, Partition] = field(default_factory=dict)
+    consumers_before: Mapping[DeviceUuid, tuple[Consumer, ...] | Missing] = field(default_factory=dict)
 
 
 def partition_of(lease: Lease, joined: Joined) -> Partition:
     """Make the partition of one lease."""
-    here = joined.here
-    gpu_uuid, uuid = GpuUuid(lease.key.gpu), DeviceUuid(lease.key.device)
+    here, key = joined.here, lease.key
+    gpu_uuid, uuid = GpuUuid(key.gpu), DeviceUuid(key.device)
     device = here.known.get(uuid)
-    state = here.state(gpu_uuid, uuid)
-    sharing = sharing_of(lease, joined.labels, device)
+    facts = joined.standing.facts[key]
+    doubt = _doubt(joined, facts.state, lease)
+    limit = _limit(lease, joined)
     placed = joined.consumers.get(uuid, Missing(Reason.DEVICE_LOST if here.doubt is None else here.doubt))
+    before = joined.before.get(key)
+    if (
+        before is not None
+        and before.device is device
+        and joined.consumers_before.get(uuid) is placed
+        and before.doubt is doubt
+        and before.limit == limit
+    ):
+        return before
+    sharing = facts.sharing or sharing_seen(device)
     underlying = underlying_of(sharing, lease, device)
-    use = use_of(lease, here, underlying, placed, joined.crowded, _together(lease, joined))
+    use = use_of(lease, here, underlying, placed, joined.standing.crowded, facts.together)
     return Partition(
-        key=lease.key,
+        key=key,
         owner=lease.owner,
         resource=lease.resource,
         sharing=sharing,
         slots=lease.slots,
         promised_profile=lease.promised_profile,
         profile_source=lease.profile_source,
-        state=state,
-        doubt=_doubt(joined, state, lease),
+        state=facts.state,
+        doubt=doubt,
         device=device,
         gpu=here.known_gpus.get(gpu_uuid),
-        replicas=replicas_of(lease, joined.labels, joined.offered),
-        holders=joined.held[uuid],
-        consumers=placed if isinstance(placed, Missing) else tuple(c for c in placed if c.holder == lease.key),
+        replicas=facts.replicas,
+        holders=facts.holders,
+        consumers=placed if isinstance(placed, Missing) else tuple(c for c in placed if c.holder == key),
         used_compute=use.compute,
         used_memory_bytes=use.memory,
         obtainable_memory_bytes=use.obtainable,
+        promise=_promise(before, device, sharing),
         grant=lease.grant,
         underlying=underlying if underlying is not sharing else None,
-        joint=1 if lease.grant is None else max(1, joined.joint[uuid, lease.grant.claim]),
-        limit=_limit(lease, joined),
-        illegible=_illegible(lease, joined.evidence.pods),
+        joint=facts.joint,
+        limit=limit,
+        illegible=facts.illegible,
     )
 
 
-def _together(lease: Lease, joined: Joined) -> tuple[PartitionKey, ...]:
-    """Who has the device by the lease's claim."""
-    claim = "" if lease.grant is None else lease.grant.claim
-    if not claim:
-        return ()
-    held = joined.holders.get((GpuUuid(lease.key.gpu), DeviceUuid(lease.key.device)), ())
-    return tuple(each.key for each in held if each.grant is not None and each.grant.claim == claim)
+def _promise(before: Partition | None, device: Device | None, sharing: Sharing) -> Promise:
+    """What was promised at the join before: it holds on where the same stands, on a device of the same size."""
+    if before is None or before.sharing is not sharing or _size(before.device) != _size(device):
+        return UNREAD
+    return before.promise
+
+
+def _size(device: Device | None) -> tuple[Reading, Reading] | None:
+    return None if device is None else (device.sm_count, device.attached_memory_bytes)
+
+
+_NO_LIMIT = Missing(Reason.UNSUPPORTED)
 
 
 def _limit(lease: Lease, joined: Joined) -> Limit | Missing:
     """What the enforcer has set for the container, else for the daemon that serves its resource."""
     gpu = joined.here.known_gpus.get(GpuUuid(lease.key.gpu))
-    none = Missing(Reason.UNSUPPORTED)
     if lease.grant is not None and lease.grant.sharing is Sharing.HAMI:
-        return joined.evidence.hooks.get((lease.owner.pod_uid, lease.key.container, lease.key.device), none)
-    return none if gpu is None else joined.evidence.daemons.get((lease.resource, str(gpu.index)), none)
-
-
-def _illegible(lease: Lease, pods: Pods | Missing) -> Reason | None:
-    """Why the record of what the lease was promised cannot be read."""
-    if lease.grant is None or lease.grant.legible:
-        return None
-    if lease.grant.sharing is not Sharing.DRA:
-        return Reason.ERROR
-    claims = pods if isinstance(pods, Missing) else pods.claims
-    return claims.reason if isinstance(claims, Missing) else Reason.NOT_YET
+        return joined.evidence.hooks.get((lease.owner.pod_uid, lease.key.container, lease.key.device), _NO_LIMIT)
+    if gpu is None or not joined.evidence.daemons:
+        return _NO_LIMIT
+    return joined.evidence.daemons.get((lease.resource, str(gpu.index)), _NO_LIMIT)
 
 
 def _doubt(joined: Joined, state: DeviceState, lease: Lease) -> Reason | None:

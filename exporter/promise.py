@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from exporter.model import (
+    UNREAD,
     DeviceUuid,
     Enforcer,
     Missing,
@@ -31,10 +32,15 @@ _NOT_READ = Missing(Reason.NOT_YET)
 
 
 def attach(snapshot: Snapshot, policy: Policy) -> Snapshot:
-    """Return the snapshot with every partition's promise in it."""
+    """Return the snapshot with every partition's promise in it; those that were read before are there already."""
+    if not any(partition.promise is UNREAD for partition in snapshot.partitions):
+        return snapshot
     return replace(
         snapshot,
-        partitions=tuple(replace(p, promise=overridden(promise_of(p, policy), p, policy)) for p in snapshot.partitions),
+        partitions=tuple(
+            replace(p, promise=overridden(promise_of(p, policy), p, policy)) if p.promise is UNREAD else p
+            for p in snapshot.partitions
+        ),
     )
 
 
@@ -93,9 +99,12 @@ def _mig(partition: Partition) -> Promise:
 
 def named_profile(partition: Partition) -> Profile | None:
     """The promised profile's row in the GPU's catalogue, None when the driver does not list that name."""
-    if partition.gpu is None:
-        return None
-    return next((p for p in partition.gpu.profiles if p.name == partition.promised_profile), None)
+    gpu, name = partition.gpu, partition.promised_profile
+    if gpu is not None and name:
+        for profile in gpu.profiles:
+            if profile.name == name:
+                return profile
+    return None
 
 
 def profile_share(partition: Partition) -> Reading:

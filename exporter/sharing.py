@@ -19,21 +19,29 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 
 
-def sharing_of(lease: Lease, labels: Mapping[str, str], device: Device | None) -> Sharing:
-    """Return the sharing mode of a lease (docs/sharing.md says what each lets us judge)."""
+def sharing_told(lease: Lease, labels: Mapping[str, str], device: Device | None) -> Sharing | None:
+    """Return the sharing mode of a lease (docs/sharing.md says what each lets us judge).
+
+    None where record, id, label and kind of device do not tell it, and only the device's processes do.
+    """
     if lease.grant is not None:
         return lease.grant.sharing
     if lease.shared:
         strategy = labels.get(f"{plain_resource(lease.resource)}.sharing-strategy") or labels.get(_GKE_STRATEGY)
-        if strategy == "mps" or (strategy is None and _has_mps_clients(device)):
-            return Sharing.MPS
-        return Sharing.TIME_SLICING
+        if strategy is None:
+            return None
+        return Sharing.MPS if strategy == "mps" else Sharing.TIME_SLICING
     if device is not None and device.kind == "xcp":
         return Sharing.XCP
     on_mig = any(isinstance(id_, MigId | MigPathId) for id_ in lease.ids)
     if on_mig or (device is not None and device.kind == "mig"):
         return Sharing.MIG
     return Sharing.EXCLUSIVE
+
+
+def sharing_seen(device: Device | None) -> Sharing:
+    """Return the mode of a device with replicas of which nothing is told: MPS where the driver lists clients of it."""
+    return Sharing.MPS if _has_mps_clients(device) else Sharing.TIME_SLICING
 
 
 def underlying_of(sharing: Sharing, lease: Lease, device: Device | None) -> Sharing:

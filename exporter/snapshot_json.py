@@ -40,6 +40,7 @@ def snapshot_json(result: Result, health: tuple[SourceHealth, ...], wall: float)
             device: plain(found if isinstance(found, Missing) else list(found))
             for device, found in snapshot.consumers.items()
         },
+        "misnamed": dict(sorted(snapshot.misnamed.items())),
         "orphans": dict(sorted(snapshot.orphans.items())),
         "drifts": [_plain(drift) for drift in result.drifts],
     }

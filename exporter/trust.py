@@ -7,14 +7,13 @@ went backwards is an event and counts at once, and so does a number that no wind
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.model import Device, DeviceUuid, Missing, Partition, Process, Reading, Reason, Snapshot
+from exporter.model import Device, DeviceUse, DeviceUuid, Missing, Partition, Reading, Reason, Snapshot
 from exporter.policy import Policy
 from exporter.verdict import Guarantee
 
-Check = Callable[[Device, Sequence[Partition]], bool]
 Tripped = tuple[str, DeviceUuid]
 
 _ROUNDING = 0.05
@@ -28,57 +27,72 @@ _ABSURD_BYTES = float(1 << 60)
 """No device has an exbibyte; NVML's "not available", all bits set, is above it (nvml.h, NVML_VALUE_NOT_AVAILABLE)."""
 
 
-def engine_idle_utilisation_high(device: Device, holders: Sequence[Partition]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a device and its processes say that is known, for the checks to look at."""
+
+    use: DeviceUse
+    holders: Sequence[Partition]
+    ratios: list[float]  # of the device, then the shares of its processes
+    shares: list[float]
+    amounts: list[float]  # of the device's memory
+    sizes: list[float]  # of its processes' memory
+
+
+Check = Callable[[_Told], bool]
+
+
+def _told(device: Device, holders: Sequence[Partition]) -> _Told:
+    use = device.use
+    processes = () if isinstance(use.processes, Missing) else use.processes
+    shares = _known([process.sm_share for process in processes])
+    ratios = _known((use.engine_active, use.sm_active, use.tensor_active, use.memory_bandwidth, use.utilisation))
+    memory = (use.memory_total_bytes, use.memory_used_bytes, use.memory_free_bytes, device.attached_memory_bytes)
+    sizes = _known([process.memory_bytes for process in processes])
+    return _Told(use, holders, ratios + shares, shares, _known(memory), sizes)
+
+
+def _known(readings: Iterable[Reading]) -> list[float]:
+    return [reading for reading in readings if not isinstance(reading, Missing)]
+
+
+def engine_idle_utilisation_high(told: _Told) -> bool:
     """The engine reads exactly 0 while utilisation, or its processes, are at half or more (NVIDIA/dcgm-exporter#662)."""
-    del holders
-    if device.use.engine_active != 0.0:
+    if told.use.engine_active != 0.0:
         return False
-    return _at_least(device.use.utilisation, _BUSY) or sum(_shares(device)) >= _BUSY
+    return _at_least(told.use.utilisation, _BUSY) or sum(told.shares) >= _BUSY
 
 
-def ratio_above_one(device: Device, holders: Sequence[Partition]) -> bool:
+def ratio_above_one(told: _Told) -> bool:
     """A ratio is above 1 beyond rounding, or below 0 (NVIDIA/DCGM#152: SM activity of 1.294)."""
-    del holders
-    if any(not -_ROUNDING <= value <= 1 + _ROUNDING for value in _ratios(device)):
+    if _outside(told.ratios, -_ROUNDING, 1 + _ROUNDING):
         return True
-    shares = _shares(device)
-    return sum(shares) > 1 + _ROUNDING + _PROCESS_ROUNDING * len(shares)
+    return sum(told.shares) > 1 + _ROUNDING + _PROCESS_ROUNDING * len(told.shares)
 
 
-def absurd_ratio(device: Device) -> bool:
+def absurd_ratio(told: _Told) -> bool:
     """A ratio that is no rounding and no sample too many."""
-    return any(not -_ROUNDING <= value <= _ABSURD_RATIO for value in _ratios(device))
+    return _outside(told.ratios, -_ROUNDING, _ABSURD_RATIO)
 
 
-def _ratios(device: Device) -> list[float]:
-    use = device.use
-    ratios = (use.engine_active, use.sm_active, use.tensor_active, use.memory_bandwidth, use.utilisation)
-    return [*(ratio for ratio in ratios if not isinstance(ratio, Missing)), *_shares(device)]
-
-
-def process_memory_above_device(device: Device, holders: Sequence[Partition]) -> bool:
+def process_memory_above_device(told: _Told) -> bool:
     """The processes of a device hold more memory than the device says is used (NVIDIA/dcgm-exporter#587)."""
-    del holders
-    used = device.use.memory_used_bytes
-    return not isinstance(used, Missing) and sum(_sizes(device)) > used * (1 + _ROUNDING) + _MEMORY_SLACK
+    used = told.use.memory_used_bytes
+    return not isinstance(used, Missing) and sum(told.sizes) > used * (1 + _ROUNDING) + _MEMORY_SLACK
 
 
-def absurd_memory(device: Device) -> bool:
+def absurd_memory(told: _Told) -> bool:
     """An amount of memory that no device has."""
-    use = device.use
-    amounts = (use.memory_total_bytes, use.memory_used_bytes, use.memory_free_bytes, device.attached_memory_bytes)
-    known = [amount for amount in amounts if not isinstance(amount, Missing)]
-    return any(not 0 <= amount < _ABSURD_BYTES for amount in (*known, *_sizes(device)))
+    amounts = told.amounts + told.sizes
+    return bool(amounts) and (min(amounts) < 0 or max(amounts) >= _ABSURD_BYTES)
 
 
-def _sizes(device: Device) -> list[float]:
-    return [p.memory_bytes for p in _processes(device) if not isinstance(p.memory_bytes, Missing)]
-
-
-def copied_to_tenants(device: Device, holders: Sequence[Partition]) -> bool:
+def copied_to_tenants(told: _Told) -> bool:
     """The device's own value stands on two or more tenants (NVIDIA/dcgm-exporter#582, #642)."""
-    return _copied([p.used_memory_bytes for p in holders], device.use.memory_used_bytes, _MEMORY_SLACK) or _copied(
-        [p.used_compute for p in holders], device.use.utilisation, _ROUNDING
+    if len(told.holders) < 2:  # noqa: PLR2004  # two or more
+        return False
+    return _copied([p.used_memory_bytes for p in told.holders], told.use.memory_used_bytes, _MEMORY_SLACK) or _copied(
+        [p.used_compute for p in told.holders], told.use.utilisation, _ROUNDING
     )
 
 
@@ -92,12 +106,8 @@ def _at_least(reading: Reading, bound: float) -> bool:
     return not isinstance(reading, Missing) and reading >= bound
 
 
-def _processes(device: Device) -> tuple[Process, ...]:
-    return () if isinstance(device.use.processes, Missing) else device.use.processes
-
-
-def _shares(device: Device) -> list[float]:
-    return [p.sm_share for p in _processes(device) if not isinstance(p.sm_share, Missing)]
+def _outside(values: Sequence[float], least: float, most: float) -> bool:
+    return bool(values) and (min(values) < least or max(values) > most)
 
 
 _CHECKS: Mapping[str, tuple[Check, frozenset[Guarantee]]] = {
@@ -109,7 +119,7 @@ _CHECKS: Mapping[str, tuple[Check, frozenset[Guarantee]]] = {
     ),
     "copied_to_tenants": (copied_to_tenants, frozenset({Guarantee.COMPUTE, Guarantee.MEMORY, Guarantee.ISOLATION})),
 }
-_AT_ONCE: Mapping[str, Callable[[Device], bool]] = {
+_AT_ONCE: Mapping[str, Check] = {
     "ratio_above_one": absurd_ratio,
     "process_memory_above_device": absurd_memory,
 }
@@ -132,23 +142,29 @@ class Trust:
 
     distrusted: Mapping[DeviceUuid, frozenset[Guarantee]]
 
-    def believes(self, partition: Partition, guarantee: Guarantee) -> bool:
-        """Whether a guarantee's readings hold together."""
-        ids = (DeviceUuid(partition.key.device), DeviceUuid(partition.key.gpu))
-        return not any(guarantee in self.distrusted.get(uuid, frozenset()) for uuid in ids)
+    def of(self, partition: Partition) -> frozenset[Guarantee]:
+        """The guarantees of a partition whose readings do not hold together."""
+        if not self.distrusted:
+            return _NONE
+        on_device = self.distrusted.get(DeviceUuid(partition.key.device), _NONE)
+        return on_device | self.distrusted.get(DeviceUuid(partition.key.gpu), _NONE)
+
+
+_NONE: frozenset[Guarantee] = frozenset()
 
 
 def examine(
     snapshot: Snapshot, holders: Mapping[DeviceUuid, Sequence[Partition]], policy: Policy, memory: TrustMemory
 ) -> tuple[Trust, TrustMemory]:
     """Run every check on every device."""
-    tripped = {
-        (name, device.uuid): memory.tripped.get((name, device.uuid), 0) + 1
-        for device in snapshot.devices
-        for name, (check, _) in _CHECKS.items()
-        if check(device, holders.get(device.uuid, ()))
-    }
-    absurd = {(name, device.uuid) for device in snapshot.devices for name, check in _AT_ONCE.items() if check(device)}
+    tripped: dict[Tripped, int] = {}
+    absurd: set[Tripped] = set()
+    for device in snapshot.devices:
+        told = _told(device, holders.get(device.uuid, ()))
+        for name, (check, _) in _CHECKS.items():
+            if check(told):
+                tripped[name, device.uuid] = memory.tripped.get((name, device.uuid), 0) + 1
+        absurd |= {(name, device.uuid) for name, check in _AT_ONCE.items() if check(told)}
     held = {finding for finding, ticks in tripped.items() if ticks >= policy.hold_ticks} | absurd
     distrusted: dict[DeviceUuid, frozenset[Guarantee]] = {}
     for name, uuid in held:

@@ -66,6 +66,9 @@ Neighbour = tuple[str, str]
 """A pod beside this one: namespace and name."""
 
 
+_NO_SHARE = Missing(Reason.NOT_CONFIGURED)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One guarantee's answer at one tick.
@@ -78,18 +81,21 @@ class Verdict:
     reason: Reason | None = None
     loss: Mapping[Cause, float] = field(default_factory=dict)
     neighbours: Mapping[Neighbour, float] = field(default_factory=dict)
-    entitled: Reading = field(default_factory=lambda: Missing(Reason.NOT_CONFIGURED))
-    delivered: Reading = field(default_factory=lambda: Missing(Reason.NOT_CONFIGURED))
+    entitled: Reading = _NO_SHARE
+    delivered: Reading = _NO_SHARE
     evidence: Evidence | None = None
 
 
 KEPT = Verdict(Outcome.KEPT)
+IDLE = Verdict(Outcome.IDLE)
 Verdicts = Mapping[PartitionKey, Mapping[Guarantee, Verdict]]
+
+_BLIND = {reason: Verdict(Outcome.BLIND, reason) for reason in Reason}
 
 
 def blind(reason: Reason) -> Verdict:
     """It cannot be told, and why."""
-    return Verdict(Outcome.BLIND, reason)
+    return _BLIND[reason]
 
 
 def broken(cause: Cause, fraction: float = 1.0) -> Verdict:
@@ -99,7 +105,22 @@ def broken(cause: Cause, fraction: float = 1.0) -> Verdict:
 
 def applying(partition: Partition) -> tuple[Guarantee, ...]:
     """Which guarantees have series: compute and memory only where that dimension is promised."""
-    always = (Guarantee.AVAILABILITY, Guarantee.CONFORMANCE)
-    memory = () if partition.promise.memory is None else (Guarantee.MEMORY,)
-    compute = () if partition.promise.compute is None else (Guarantee.COMPUTE,)
-    return (*always, *memory, *compute, Guarantee.ISOLATION)
+    return _APPLYING[partition.promise.memory is not None, partition.promise.compute is not None]
+
+
+def _applying(*, memory: bool, compute: bool) -> tuple[Guarantee, ...]:
+    asked = (
+        (Guarantee.AVAILABILITY, True),
+        (Guarantee.CONFORMANCE, True),
+        (Guarantee.MEMORY, memory),
+        (Guarantee.COMPUTE, compute),
+        (Guarantee.ISOLATION, True),
+    )
+    return tuple(guarantee for guarantee, applies in asked if applies)
+
+
+_APPLYING = {
+    (memory, compute): _applying(memory=memory, compute=compute)
+    for memory in (False, True)
+    for compute in (False, True)
+}

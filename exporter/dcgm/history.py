@@ -7,17 +7,21 @@ cannot be told from an exporter that has stopped collecting, and its sample grow
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from exporter.dcgm.fields import ACTIVITY, DRAM, ENERGY, ENGINE, POWER, PROFILED, SM, TENSOR
+from exporter.dcgm.fields import DRAM, ENERGY, ENGINE, POWER, PROFILED, SM, TENSOR
 from exporter.dcgm.page import DeviceRow, Page
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.dcgm.suspects import ENGINE_ZERO
 from exporter.model import GpuUuid, Missing, Reading, Reason
 
 ASSUMED_INTERVAL = 30.0
 """Seconds between two collections of a dcgm-exporter that nobody told otherwise (DCGM_EXPORTER_INTERVAL)."""
+
+TOGETHER = 3
+"""Samples that are looked at together. Sources differ on whether DCGM's value of an Ampere instance is a mean over the interval
+or what was so at its end (NVIDIA/dcgm-exporter#53); of a load that comes and goes, three in a row are seldom all high."""
 
 _LEARNED_FROM = 3
 _REMEMBERED = 8
@@ -31,15 +35,24 @@ _UNTRUSTED = {
 
 _UNSUPPORTED = Missing(Reason.UNSUPPORTED)
 _CONTRADICTION = Missing(Reason.CONTRADICTION)
+_NOT_YET = Missing(Reason.NOT_YET)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One sample of a GPU: its fingerprint, the engines by instance, and when it was made and seen, monotonic seconds."""
+
+    print: tuple[object, ...]
+    engines: Mapping[int | None, Reading]
+    after: float
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """One GPU's fingerprint: since when it stands, and after how long earlier ones changed."""
+    """One GPU's last samples, the newest behind, when its page was last read, and after how long earlier samples came."""
 
-    print: tuple[object, ...]
-    after: float
-    seen: float
+    samples: tuple[_Seen, ...]
     read: float
     gaps: tuple[float, ...] = ()
 
@@ -57,37 +70,39 @@ def reading(page: Page, now: float, history: History) -> tuple[DcgmReading, Hist
     rows: dict[str, list[DeviceRow]] = {}
     for row in page.devices:
         rows.setdefault(row.parent, []).append(row)
-    tracks = {uuid: _tracked(_fingerprint(found), now, history.tracks.get(uuid)) for uuid, found in rows.items()}
     stuck = {(each.parent, each.gpu_instance) for each in page.suspects if each.check == ENGINE_ZERO}
+    tracks: dict[str, _Track] = {}
+    gpus: dict[GpuUuid, DcgmGpu] = {}
+    for uuid, found in rows.items():
+        engines = {row.gpu_instance: _engine(row, stuck) for row in found}
+        tracks[uuid] = track = _tracked(_fingerprint(found), engines, now, history.tracks.get(uuid))
+        gpus[GpuUuid(uuid)] = DcgmGpu(
+            first_after=track.samples[0].after,
+            after=track.samples[-1].after,
+            seen=track.samples[-1].at,
+            interval=_interval(track.gaps),
+            devices=tuple(_device(row, track.samples) for row in found),
+        )
+    untrusted = Counter(_UNTRUSTED[each.check] for each in page.suspects if each.check in _UNTRUSTED)
     serial = history.serial + 1
-    told = DcgmReading(
-        serial=serial,
-        gpus={
-            GpuUuid(uuid): DcgmGpu(
-                after=tracks[uuid].after,
-                seen=tracks[uuid].seen,
-                interval=_interval(tracks[uuid].gaps),
-                devices=tuple(_devices(found, stuck)),
-            )
-            for uuid, found in rows.items()
-        },
-        untrusted=Counter(_UNTRUSTED[each.check] for each in page.suspects if each.check in _UNTRUSTED),
-    )
-    return told, History(serial, tracks)
+    return DcgmReading(serial=serial, gpus=gpus, untrusted=untrusted), History(serial, tracks)
 
 
 def _fingerprint(rows: Iterable[DeviceRow]) -> tuple[object, ...]:
     return tuple((row.gpu_instance, *(row.values.get(key) for key in (ENERGY, POWER, *PROFILED))) for row in rows)
 
 
-def _tracked(fingerprint: tuple[object, ...], now: float, before: _Track | None) -> _Track:
+def _tracked(
+    fingerprint: tuple[object, ...], engines: Mapping[int | None, Reading], now: float, before: _Track | None
+) -> _Track:
     if before is None:
         # It may have been there for an interval before anybody looked.
-        return _Track(fingerprint, now - ASSUMED_INTERVAL, now, now)
-    if before.print == fingerprint:
-        return _Track(fingerprint, before.after, before.seen, now, before.gaps)
-    gaps = (*before.gaps, now - before.seen)[-_REMEMBERED:]
-    return _Track(fingerprint, before.read, now, now, gaps)
+        return _Track((_Seen(fingerprint, engines, now - ASSUMED_INTERVAL, now),), now)
+    last = before.samples[-1]
+    if last.print == fingerprint:
+        return replace(before, samples=(*before.samples[:-1], replace(last, engines=engines)), read=now)
+    gaps = (*before.gaps, now - last.at)[-_REMEMBERED:]
+    return _Track((*before.samples, _Seen(fingerprint, engines, before.read, now))[-TOGETHER:], now, gaps)
 
 
 def _interval(gaps: tuple[float, ...]) -> float:
@@ -95,19 +110,30 @@ def _interval(gaps: tuple[float, ...]) -> float:
     return max(gaps) if len(gaps) >= _LEARNED_FROM else ASSUMED_INTERVAL
 
 
-def _devices(rows: Iterable[DeviceRow], stuck: Collection[tuple[str | None, int | None]]) -> Iterator[DcgmDevice]:
-    for row in rows:
-        # A whole GPU's suspicion under MIG is that all of its instances' engines stand still.
-        zero = (row.parent, row.gpu_instance) in stuck or (row.parent, None) in stuck
-        values = {key: _value(row, key) for key in ACTIVITY}
-        yield DcgmDevice(
-            gpu_instance=row.gpu_instance,
-            profile=row.profile_label or "",
-            engine=_CONTRADICTION if zero and values[ENGINE] == 0.0 else values[ENGINE],
-            sm=values[SM],
-            tensor=values[TENSOR],
-            bandwidth=values[DRAM],
-        )
+def _engine(row: DeviceRow, stuck: Collection[tuple[str | None, int | None]]) -> Reading:
+    """The engine's activity; a zero that is stuck is no zero. A whole GPU's suspicion under MIG is of all its instances."""
+    value = _value(row, ENGINE)
+    suspect = (row.parent, row.gpu_instance) in stuck or (row.parent, None) in stuck
+    return _CONTRADICTION if suspect and value == 0.0 else value
+
+
+def _device(row: DeviceRow, samples: Sequence[_Seen]) -> DcgmDevice:
+    engines = [each.engines.get(row.gpu_instance, _UNSUPPORTED) for each in samples]
+    known = [each for each in engines if not isinstance(each, Missing)]
+    together = len(samples) == TOGETHER and len(known) == TOGETHER
+    return DcgmDevice(
+        gpu_instance=row.gpu_instance,
+        profile=row.profile_label or "",
+        engine=engines[-1],
+        engine_least=min(known) if together else _NOT_YET,
+        engine_most=max(known) if together else _NOT_YET,
+        sm=_value(row, SM),
+        tensor=_value(row, TENSOR),
+        bandwidth=_value(row, DRAM),
+        named=tuple(
+            dict.fromkeys(NamedPod(each.namespace, each.pod) for each in row.hints if each.namespace and each.pod)
+        ),
+    )
 
 
 def _value(row: DeviceRow, key: str) -> Reading:

@@ -84,7 +84,7 @@ class Page:
 
 def parse(body: str) -> Page:
     """Read a page. Never raises."""
-    found = gather(body.replace("\r\n", "\n"))
+    found = gather(body)
     settled = _Settling(found)
     devices = tuple(settled.device(key) for key in sorted(settled.keys, key=_order))
     suspects = [*settled.suspects, *suspicious(devices)]
@@ -124,20 +124,20 @@ class _Settling:
         self._values: dict[Key, dict[str, float]] = {key: {} for key in found.entries}
         self._parts: dict[Key, dict[Hint, dict[str, float]]] = {}
         self._windows: dict[Key, list[WindowCount]] = {}
-        self._shared: dict[tuple[str, Field], list[tuple[Key, float]]] = {}
+        self._shared: dict[str, dict[Field, list[float]]] = {}  # by GPU
         for key, entry in found.entries.items():
             self._settle(key, entry)
         self._give_to_parents()
         self.keys = tuple(self._values)
 
     def _settle(self, key: Key, entry: Entry) -> None:
-        values = self._values[key]
+        values, shared = self._values[key], self._shared.setdefault(key[0], {})
         for named, rows in entry.rows.items():
-            value = rows[0].value if len(rows) == 1 else self._agree(entry, named.key, rows)
+            value = rows[0][0] if len(rows) == 1 else self._agree(entry, named.key, rows)
             if value is None:
                 continue
             if named.scope is Scope.GPU:
-                self._shared.setdefault((key[0], named), []).append((key, value))
+                shared.setdefault(named, []).append(value)
             else:
                 values[named.key] = value
                 self.stored += 1
@@ -150,7 +150,7 @@ class _Settling:
 
     def _agree(self, entry: Entry, name: str, rows: list[Row]) -> float | None:
         key = (entry.uuid, entry.instance)
-        answer = agree([(row.value, self._hints[row.identity]) for row in rows])
+        answer = agree([(value, self._hints[identity]) for value, identity in rows])
         self.agreed = self.agreed + answer.counted
         for owner, value in answer.parts:
             self._parts.setdefault(key, {}).setdefault(owner, {})[name] = value
@@ -170,13 +170,15 @@ class _Settling:
 
     def _give_to_parents(self) -> None:
         """A GPU-wide field on the rows of instances is the parent's: stored once, the largest where copies differ."""
-        for (uuid, named), copies in self._shared.items():
+        for uuid, shared in self._shared.items():
             parent = (uuid, None)
-            self._values.setdefault(parent, {})[named.key] = max(value for _, value in copies)
-            self.stored += 1
-            self.shared_copies += len(copies) - 1
-            if len({value for _, value in copies}) > 1:
-                self.suspects[Suspect("shared_copies_disagree", *parent, named.key)] = None
+            values = self._values.setdefault(parent, {}) if shared else {}
+            for named, copies in shared.items():
+                values[named.key] = max(copies)
+                self.stored += 1
+                self.shared_copies += len(copies) - 1
+                if len(set(copies)) > 1:
+                    self.suspects[Suspect("shared_copies_disagree", *parent, named.key)] = None
 
     def device(self, key: Key) -> DeviceRow:
         """What was found of one entry; a GPU of which only instances have rows has their model."""

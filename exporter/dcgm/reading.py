@@ -17,6 +17,14 @@ _STALE_LEAST, _STALE_MOST = 90.0, 120.0
 """Seconds for which a fingerprint may stand still: three intervals, at the least and at the most these."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedPod:
+    """A pod that a page names as a device's holder: to be compared with the kubelet's word, never believed instead."""
+
+    namespace: str
+    pod: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DcgmDevice:
     """The activity of a GPU (`gpu_instance` None) or GPU instance: ratios of its own capacity, means over an interval."""
@@ -24,15 +32,22 @@ class DcgmDevice:
     gpu_instance: int | None
     profile: str  # as labelled, "" where the label is none: to see another layout by, never a capacity
     engine: Reading
+    engine_least: Reading  # of the last samples together; NOT_YET while there are too few
+    engine_most: Reading
     sm: Reading
     tensor: Reading
     bandwidth: Reading
+    named: tuple[NamedPod, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DcgmGpu:
-    """One GPU's rows. Times are monotonic seconds: the sample was made after `after`, and first seen at `seen`."""
+    """One GPU's rows. Times are monotonic seconds: the sample was made after `after`, and first seen at `seen`.
 
+    The first of the last samples together was made after `first_after`.
+    """
+
+    first_after: float
     after: float
     seen: float
     interval: float  # seconds between two samples, as far as is known; the mean is over as much
@@ -45,8 +60,13 @@ class DcgmGpu:
 
     @property
     def began(self) -> float:
-        """The earliest moment that the mean may be over."""
+        """The earliest moment that the sample's mean may be over."""
         return self.after - self.interval
+
+    @property
+    def first_began(self) -> float:
+        """The same of the first of the last samples together."""
+        return self.first_after - self.interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,11 +67,8 @@ class Identity:
     repaired: bool
 
 
-class Row(NamedTuple):
-    """One value in its base unit, and the identity of the row that it stood on."""
-
-    value: float
-    identity: Identity
+Row = tuple[float, Identity]
+"""One value in its base unit, and the identity of the row that it stood on."""
 
 
 class Bad(NamedTuple):
@@ -206,7 +203,7 @@ class _Reader:
             if kept is None:
                 return
             value = kept
-        row = Row(value * named.factor + 0.0, identity)  # + 0.0: a zero has no sign
+        row = (value * named.factor + 0.0, identity)  # + 0.0: a zero has no sign
         rows = entry.rows
         if named in rows:
             rows[named].append(row)
@@ -244,7 +241,7 @@ class _Reader:
             tally.dropped_implausible += 1
         else:
             slot = Slot(key, (label, identity.labels.get(label, "")), identity.labels.get("window_size_in_ms", ""))
-            identity.entry.windows.setdefault(slot, []).append(Row(value, identity))
+            identity.entry.windows.setdefault(slot, []).append((value, identity))
 
     def _identity(self, block: str) -> Identity | str:
         """The identity that labels name, or the reason why there is none."""

@@ -30,6 +30,8 @@ def dcgm(snapshot: Snapshot) -> Iterator[str]:
         lacking = sum(1 for device in given if getattr(device.use, name) == Missing(Reason.UNSUPPORTED))
         if lacking:
             yield f"          not on its page for {lacking}: add {row} to dcgm-exporter's CSV; without it {without}"
+    if snapshot.misnamed:
+        yield f"          on {len(snapshot.misnamed)} devices it names pods that by the kubelet do not hold them; so do dashboards of it"
     other = sum(1 for each in snapshot.devices if each.use.engine_active == Missing(Reason.AMBIGUOUS))
     if other:
         yield f"dcgm      {other} devices: the instances on its page are not the driver's; restart dcgm-exporter after a new MIG layout"

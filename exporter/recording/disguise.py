@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 
-from exporter.dcgm.reading import DcgmDevice, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmReading, NamedPod
 from exporter.exposition import Distribution
 from exporter.ids import ClaimId, GpuId, MigId, MigPathId, SplitId, UnknownId
 from exporter.metrics import SourceHealth
@@ -149,6 +149,8 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (DcgmReading, "gpus"): Role.UUID,
     (DcgmReading, "untrusted"): Role.PLAIN,
     (DcgmDevice, "profile"): Role.PLAIN,
+    (NamedPod, "namespace"): Role.NAMESPACE,
+    (NamedPod, "pod"): Role.POD,
     (Sampled, "source"): Role.PLAIN,
     (Sampled, "readings"): Role.PLAIN,
     (Pods, "deleted"): Role.UUID,

@@ -7,8 +7,6 @@ stand again; values are not escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from exporter.dcgm.history import History, reading
 from exporter.dcgm.page import parse
 from exporter.dcgm.reading import DcgmReading
@@ -55,12 +53,15 @@ class SimDcgm:
 def render(node: SimNode, before: Sample, now: Sample) -> str:
     """The text of the page whose means are over the time between two samples."""
     lines: list[str] = []
-    rows = [(gpu, device) for gpu in node.gpus if not gpu.lost for device in gpu.devices]
-    for name, help_text, kind in _FIELDS:
+    rows = [
+        (_labels(node, gpu, device), _values(gpu, device, before, now))
+        for gpu in node.gpus
+        if not gpu.lost
+        for device in gpu.devices
+    ]
+    for number, (name, help_text, kind) in enumerate(_FIELDS):
         lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
-        for gpu, device in rows:
-            shown = dict(_values(gpu, device, before, now))[name]
-            lines.append(f"{name}{{{_labels(node, gpu, device)}}} {shown}")
+        lines += [f"{name}{{{labels}}} {values[number]}" for labels, values in rows]
     return "\n".join((*lines, ""))
 
 
@@ -78,7 +79,8 @@ _FIELDS = (
 )
 
 
-def _values(gpu: SimGpu, device: Device, before: Sample, now: Sample) -> Iterator[tuple[str, str]]:
+def _values(gpu: SimGpu, device: Device, before: Sample, now: Sample) -> tuple[str, ...]:
+    """One row's numbers as they are printed, in the order of the fields."""
     climate, memory = gpu.climate, device.memory
     first, last = before.devices.get(device.uuid, _NOTHING), now.devices[device.uuid]
     span = now.at - before.at
@@ -88,7 +90,7 @@ def _values(gpu: SimGpu, device: Device, before: Sample, now: Sample) -> Iterato
         last.tensor - first.tensor,
         last.bandwidth - first.bandwidth,
     )
-    shown = (
+    return (
         f"{climate.clock / _MHZ:.0f}",
         f"{climate.temperature:.0f}",
         f"{climate.power:f}",
@@ -97,7 +99,6 @@ def _values(gpu: SimGpu, device: Device, before: Sample, now: Sample) -> Iterato
         f"{memory.free // _MIB}",
         *(f"{min(1.0, each / span) if span > 0 else 0.0:f}" for each in grown),
     )
-    return zip((name for name, _, _ in _FIELDS), shown, strict=True)
 
 
 def _labels(node: SimNode, gpu: SimGpu, device: Device) -> str:

@@ -8,7 +8,7 @@ inventory and answers nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.model import (
     DeviceUse,
@@ -25,6 +25,7 @@ from exporter.model import (
     Reading,
     Reason,
 )
+from exporter.sameness import kept
 from exporter.simulator.hardware import Device, SimGpu
 from exporter.simulator.node import SimNode
 from exporter.simulator.spec import Access, GpuSharing
@@ -226,6 +227,18 @@ class DeviceReader:
             memory_bytes=float(device.memory.of(process.pid)),
             sm_share=_UNSUPPORTED if gpu.mig else share,
         )
+
+
+def steady(before: Mapping[DeviceUuid, DeviceUse], now: Mapping[DeviceUuid, DeviceUse]) -> dict[DeviceUuid, DeviceUse]:
+    """Return the readings of now with the objects of before wherever they are equal, as the driver's source does."""
+    found: dict[DeviceUuid, DeviceUse] = {}
+    for uuid, use in now.items():
+        was = before.get(uuid)
+        if was is not None and was != use and was.processes == use.processes:
+            found[uuid] = replace(use, processes=was.processes)
+        else:
+            found[uuid] = kept(was, use)
+    return found
 
 
 def _lost() -> DeviceUse:

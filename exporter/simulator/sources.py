@@ -16,7 +16,10 @@ from exporter.model import (
     Allocation,
     Allocations,
     CgroupPod,
+    DeviceUse,
+    DeviceUuid,
     DriverReading,
+    Inventory,
     Missing,
     Pod,
     Pods,
@@ -26,6 +29,7 @@ from exporter.model import (
 )
 from exporter.readback import Enforcers
 from exporter.records import HookKey, Limit, Sharing
+from exporter.sameness import each_kept, kept
 from exporter.simulator import ledgers
 from exporter.simulator.clock import Clock
 from exporter.simulator.dcgm import SimDcgm
@@ -33,7 +37,7 @@ from exporter.simulator.hardware import Device, resource_name
 from exporter.simulator.labels import node_labels
 from exporter.simulator.node import SimNode
 from exporter.simulator.population import Reservation
-from exporter.simulator.readings import WINDOW, DeviceReader, Sample, gpu_uses, inventory, sample
+from exporter.simulator.readings import WINDOW, DeviceReader, Sample, gpu_uses, inventory, sample, steady
 from exporter.simulator.spec import Access, Faulty, GpuSharing, Scenario
 from exporter.simulator.tenancy import SimPod, SimProcess, Tenancy
 from exporter.sources.base import Driver, HookSource, Kubelet, PodSource, ProcessSource
@@ -52,6 +56,8 @@ class SimDriver:
         self._clock = clock
         self._before: Sample | None = None
         self._last: Sample | None = None
+        self._inventory: Inventory | None = None
+        self._uses: dict[DeviceUuid, DeviceUse] = {}
         self._told = 0
 
     def read(self, now: float) -> DriverReading:
@@ -69,16 +75,17 @@ class SimDriver:
         current = sample(node)
         if self._last is not None and current.at - self._last.at >= WINDOW:
             self._before = self._last
-        devices = DeviceReader(node, self._before, current).read()
+        self._uses = steady(self._uses, DeviceReader(node, self._before, current).read())
         if self._last is None or current.at - self._last.at >= WINDOW:
             self._last = current
         events = tuple(node.happenings.xids[self._told :])
         self._told = len(node.happenings.xids)
+        self._inventory = kept(self._inventory, inventory(node))
         return DriverReading(
             at=now,
-            inventory=inventory(node),
+            inventory=self._inventory,
             gpus=gpu_uses(node),
-            devices=devices,
+            devices=self._uses,
             events=events,
             gpm=self._gpm(node),
         )
@@ -143,7 +150,7 @@ class SimPods:
             if node.happenings.denied(Access.API):
                 raise SourceError("the API server refuses this service account", Reason.PERMISSION)
             if node.happenings.fault(Faulty.API_DOWN) is None:
-                self._store, self._stored_at = _pods(node), now
+                self._store, self._stored_at = kept(self._store, _pods(node)), now
         if self._store is None:
             raise SourceError("the API server has never answered", Reason.NOT_YET)
         if now - self._stored_at > STORE_GOOD_SECONDS:
@@ -159,6 +166,7 @@ class SimProcesses:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._known: dict[int, ProcessFacts] = {}
 
     def read(self, pids: Collection[int]) -> ProcessTable:
         """Look these pids up, as the node is now. Raises SourceError while procfs may not be read."""
@@ -167,7 +175,9 @@ class SimProcesses:
             if node.happenings.denied(Access.PROCFS):
                 raise SourceError("procfs may not be read", Reason.PERMISSION)
             known = node.population.processes
-            return {pid: _facts(known[pid]) for pid in sorted(set(pids)) if pid in known}
+            found = {pid: _facts(known[pid]) for pid in sorted(set(pids)) if pid in known}
+            self._known = each_kept(self._known, found)
+            return dict(self._known)
 
 
 class SimHooks:

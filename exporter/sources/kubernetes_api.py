@@ -26,6 +26,7 @@ from exporter.errors import SourceError
 from exporter.model import Reason
 from exporter.sources.kubernetes_answer import line, lines_of, whole, within
 from toolkit.errors import ConfigError
+from toolkit.timedhead import TimedHead
 
 if TYPE_CHECKING:
     import urllib3
@@ -165,9 +166,20 @@ def _connect(access: Access) -> tuple[Any, Any]:
         _load_kubeconfig(access.kubeconfig, configuration)
     configuration.socket_options = list(_KEEPALIVE)
     try:
-        return configuration, client.ApiClient(configuration=configuration).rest_client.pool_manager
+        return configuration, _timed(client.ApiClient(configuration=configuration).rest_client.pool_manager)
     except Exception as error:
         raise ConfigError(f"kubernetes: cannot set up a connection: {line(error)}") from error
+
+
+def _timed(pools: Any) -> Any:
+    """Put a deadline on the heads of all answers."""
+    pools.pool_classes_by_scheme = {
+        scheme: type(
+            "Timed", (kind,), {"ConnectionCls": type("Timed", (kind.ConnectionCls,), {"response_class": TimedHead})}
+        )
+        for scheme, kind in pools.pool_classes_by_scheme.items()
+    }
+    return pools
 
 
 def _module(name: str) -> Any:

@@ -10,6 +10,7 @@ runtimes, as collected in sustainable-computing-io/kepler internal/resource/cont
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def parse_stat(text: str) -> Stat | None:
     """
     head, separator, tail = text.rpartition(")")
     _, opened, command = head.partition("(")
-    fields = tail.split()
+    fields = tail.split(None, _STARTED + 1)
     if not separator or not opened or len(fields) <= _STARTED or not fields[_STARTED].isascii():
         return None
     started = fields[_STARTED]
@@ -87,6 +88,8 @@ def parse_stat(text: str) -> Stat | None:
 
 def _unescaped(command: str) -> str:
     r"""Undo what `stat` alone does to a command: newline and backslash stand as `\n` and `\\` (fs/proc/array.c)."""
+    if "\\" not in command:
+        return command
     return re.sub(r"\\(n|\\)", lambda match: "\n" if match[1] == "n" else "\\", command)
 
 
@@ -99,7 +102,7 @@ class Procfs:
     """
 
     def __init__(self, root: str = "/proc") -> None:
-        self._root = Path(root)
+        self._root = root.rstrip("/") or "/"
         self._known: dict[int, ProcessFacts] = {}
 
     def read(self, pids: Collection[int]) -> ProcessTable:
@@ -124,15 +127,15 @@ class Procfs:
 
     def _facts(self, pid: int) -> ProcessFacts | None:
         """Read one process; None when it is gone. Raises PermissionError, and SourceError for any other failure."""
-        directory = self._root / str(pid)
-        text = _read(directory / "stat", _MAX_STAT)
+        directory = f"{self._root}/{pid}"
+        text = _read(f"{directory}/stat", _MAX_STAT)
         stat = None if text is None else parse_stat(text)
         if stat is None:
             return None
         known = self._known.get(pid)
         if known is not None and (known.started, known.command) == (stat.started, stat.command):
             return known
-        cgroup = _read(directory / "cgroup", _MAX_CGROUP)
+        cgroup = _read(f"{directory}/cgroup", _MAX_CGROUP)
         if cgroup is None:
             return None
         return ProcessFacts(pid=pid, command=stat.command, started=stat.started, pods=pods_of_cgroup(cgroup))
@@ -143,18 +146,28 @@ class Procfs:
             hint = "run as root, and without hidepid on that mount"
             raise SourceError(f"procfs {self._root}: permission denied for {min(denied)}; {hint}", Reason.PERMISSION)
         try:
-            present = _read(self._root / "stat", 1) is not None
+            present = _read(f"{self._root}/stat", 1) is not None
         except PermissionError as error:
             raise SourceError(f"procfs {self._root}: permission denied", Reason.PERMISSION) from error
         if not present:
             raise SourceError(f"procfs {self._root}: no procfs (it has no file 'stat'); set --path.procfs")
 
 
-def _read(path: Path, limit: int) -> str | None:
-    """Read at most `limit` bytes as text; None when the process or the file is gone."""
+def _read(path: str, limit: int) -> str | None:
+    """Read at most `limit` bytes as text; None when the process or the file is gone.
+
+    By the system's own calls, because there is one such file for each process on a GPU and tick.
+    """
     try:
-        with path.open("rb") as file:
-            return file.read(limit).decode("utf-8", "replace")
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = more = os.read(file, limit)
+            while more and len(found) < limit:
+                more = os.read(file, limit - len(found))
+                found += more
+            return found.decode("utf-8", "replace")
+        finally:
+            os.close(file)
     except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
         return None
     except PermissionError:

@@ -78,7 +78,8 @@ class ParquetHistory(ParquetReader):
             raise UnreachableError(f"{self._folder}: cannot be written: {why}") from error
 
     def _compact(self, at: int) -> None:
-        """Put whole hours together, and forget what is older than the retention."""
+        """Forget what is older than the retention, which makes room, and put whole hours together."""
+        self._forget([path for path, _, last in self.files() if last < at - self._retention])
         hours: dict[int, list[Path]] = {}
         for path, first, _ in self.files():
             if path.parent.name == MINUTES and first // HOUR < at // HOUR:
@@ -91,7 +92,6 @@ class ParquetHistory(ParquetReader):
             if frames:
                 self._write(whole, pl.concat(frames).unique(["labels", "t"]).sort("name", "labels", "t"))
             self._forget(paths)
-        self._forget([path for path, _, last in self.files() if last < at - self._retention])
 
     def _forget(self, paths: Sequence[Path]) -> None:
         try:

@@ -20,6 +20,7 @@ from urllib3.response import BaseHTTPResponse
 from slo.prometheus.refusals import RefusedError, TooMuchError, failed, printable, refused, said
 from toolkit.errors import UnreachableError
 from toolkit.site import Site
+from toolkit.timedhead import TimedHead
 
 BOUND = 1 << 30
 """Bytes of the largest answer that is held as a whole."""
@@ -64,6 +65,7 @@ class Client:
             self._secrets = _secrets(site.authorization)
         trust = {} if site.tls is None else {"ssl_context": site.tls}
         self._pool = urllib3.connection_from_url(site.url, maxsize=4, retries=False, **trust)
+        self._pool.ConnectionCls = type("Timed", (self._pool.ConnectionCls,), {"response_class": TimedHead})
 
     def close(self) -> None:
         """Close the connections."""

@@ -38,7 +38,8 @@ class ExportersFeed:
         self._history = history
         self._judges = judges
         self._before: tuple[int, Samples] | None = None
-        self._trouble = ""
+        self.trouble = ""
+        """Why the last minute was not kept; empty when it was."""
 
     def minute(self, at: int) -> int:
         """Scrape, as of the minute that ends at `at` (Unix seconds); return its partitions. Raises UnreachableError.
@@ -65,14 +66,14 @@ class ExportersFeed:
         return partitions
 
     def _keep(self, at: int, found: Samples) -> None:
-        """Write a minute down; when that fails, say so once, and in `targets`."""
-        before, self._trouble = self._trouble, ""
+        """Write a minute down; when that fails, say so once, and in `trouble`."""
+        before, self.trouble = self.trouble, ""
         try:
             self._history.append(at, found)
         except UnreachableError as error:
-            self._trouble = str(error)
-            if self._trouble != before:
-                log(_LOG, logging.ERROR, "history is not kept; minutes are judged all the same", error=self._trouble)
+            self.trouble = str(error)
+            if self.trouble != before:
+                log(_LOG, logging.ERROR, "history is not kept; minutes are judged all the same", error=self.trouble)
 
     def catch_up(self, start: int, end: int) -> None:
         """Read the minutes after `start` up to `end` from what was kept. What was not scraped then is unknown."""
@@ -83,9 +84,8 @@ class ExportersFeed:
             self._judges.replay(self._history.read(COUNTER, (), first - LOOKBACK, last), first, last)
 
     def targets(self) -> Sequence[TargetRow]:
-        """Return the exporters, and whether they answer; and the history, and whether it is kept."""
-        rows = [TargetRow(url=one.url, up=not one.error, error=one.error) for one in self._scraper.health]
-        return [*rows, TargetRow(url=self._history.name, up=not self._trouble, error=self._trouble)]
+        """Return the exporters, and whether they answer."""
+        return [TargetRow(url=one.url, up=not one.error, error=one.error) for one in self._scraper.health]
 
 
 def _only(samples: Samples, metric: str) -> Samples:

@@ -34,6 +34,10 @@ MOST_BEHIND = 60
 class Feed(Protocol):
     """Where minutes come from."""
 
+    @property
+    def trouble(self) -> str:
+        """Why minutes are judged and not kept; empty when they are, or need not be."""
+
     def minute(self, at: int) -> int:
         """Read the minute that ends at `at` (Unix seconds) into the evaluator; return the partitions. Raises UnreachableError."""
 
@@ -167,6 +171,7 @@ class Loop:
             refused=status.refused + len(report.refused),
             hidden=report.hidden,
             journal=report.journal or "",
+            history=self._feed.trouble,
         )
 
     def _last_minute(self) -> int:

@@ -93,3 +93,9 @@ def test_the_doctor_says_what_an_operator_should_do(change: Callable[[DeviceUse]
 
 def test_nothing_is_said_of_a_node_that_has_no_page():
     assert list(dcgm(played("mig-mixed", 3).result.snapshot)) == []
+
+
+def test_the_doctor_says_where_dcgm_exporters_pods_are_not_the_kubelets():
+    snapshot = played("mig-a100-dcgm", 3).result.snapshot
+    wrong = replace(snapshot, misnamed={snapshot.devices[0].uuid: 1})
+    assert "on 1 devices it names pods that by the kubelet do not hold them" in "\n".join(dcgm(wrong))

@@ -8,11 +8,11 @@ import pytest
 
 from exporter.dcgm.history import ASSUMED_INTERVAL, History, reading
 from exporter.dcgm.page import parse
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
+from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading, NamedPod
 from exporter.model import GpuUuid, Missing, Reading, Reason
 from tests.dcgm.pages import GPU, OTHER, page, row
 
-NONE, ODD = Missing(Reason.UNSUPPORTED), Missing(Reason.CONTRADICTION)
+NONE, ODD, NOT_YET = (Missing(each) for each in (Reason.UNSUPPORTED, Reason.CONTRADICTION, Reason.NOT_YET))
 
 
 def read(*polls: tuple[float, str]) -> DcgmReading:
@@ -53,6 +53,24 @@ def test_a_repeat_is_no_new_sample_and_a_change_came_after_the_last_repeat():
 def test_an_idle_device_repeats_its_zeros_and_its_gpus_energy_moves():
     polls = [(15.0 * n, energy(1 + n, engine=0.0)) for n in range(20)]
     assert gpu(read(*polls)).seen == 15.0 * 19
+
+
+def test_the_last_three_samples_are_looked_at_together_and_repeats_do_not_count():
+    loads = [0.9, 0.9, 0.1, 0.7, 0.7, 0.8]
+    polls = [(15.0 * n, energy(1 + n // 2, engine=load)) for n, load in enumerate(loads)]
+    # Samples: 0.9 at 0 (which 15 repeats), 0.1 at 30, 0.7 at 45 and 60 (another energy), 0.8 at 75.
+    told = read(*polls)
+    assert (device(told).engine, device(told).engine_least, device(told).engine_most) == (0.8, 0.7, 0.8)
+    assert (gpu(told).first_after, gpu(told).after) == (30.0, 60.0)
+    assert gpu(told).first_began == 30.0 - gpu(told).interval
+    early = read(*polls[:3])
+    assert (device(early).engine_least, device(early).engine_most) == (NOT_YET, NOT_YET)
+
+
+def test_a_sample_that_is_not_known_keeps_the_others_from_being_looked_at_together():
+    polls = [(15.0 * n, energy(n, engine=load)) for n, load in enumerate((0.9, 1.3, 0.9))]
+    assert device(read(*polls)).engine_least == NOT_YET
+    assert device(read(*polls, (45.0, energy(9, 0.8)), (60.0, energy(10, 0.7)))).engine_least == 0.7
 
 
 def test_each_gpu_has_a_clock_of_its_own():
@@ -128,6 +146,15 @@ def test_a_zero_that_is_stuck_is_unknown_and_not_idle(text: str, engines: list[R
     told = read((0.0, text))
     assert [each.engine for each in gpu(told).devices if each.gpu_instance is not None] == engines
     assert told.untrusted.get("engine_idle_utilisation_high", 0) == count
+
+
+def test_pods_are_named_once_and_only_whole_names_count():
+    rows = (
+        row("PROF_GR_ENGINE_ACTIVE", 0.4, pod="a", namespace="t"),
+        row("PROF_SM_ACTIVE", 0.4, pod="a", namespace="t"),
+    )
+    told = read((0.0, page(*rows, row("DEV_FB_USED", 4, pod="b"), row("DEV_FB_FREE", 4, hpc_job="j"))))
+    assert device(told).named == (NamedPod("t", "a"),)
 
 
 def test_a_value_copied_to_every_holder_is_the_devices_and_counted():

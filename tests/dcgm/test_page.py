@@ -57,6 +57,51 @@ def test_a_line_that_is_none_spoils_no_other(line: str, reason: str):
     assert [(each.line, each.reason) for each in found.bad] == [(2, reason)]
 
 
+@pytest.mark.parametrize("value", ["4_0", "٤٠", "0x28", "40 x", "", "40 1 2", "infinity_"])
+def test_a_number_is_read_as_strictly_behind_labels_that_are_known_already(value: str):
+    """Python's own idea of a number is wider than the text format's."""
+    found = parse(page(row("DEV_GPU_TEMP", 41), row("DEV_POWER_USAGE", value), row("DEV_FB_USED", 1)))
+    assert values(found) == [{"temperature_celsius": 41.0, "fb_used_bytes": 1048576.0}]
+    assert [each.line for each in found.bad] == [2]
+
+
+@pytest.mark.parametrize("spelt", [GPU.upper(), GPU.lower(), GPU])
+def test_a_gpu_is_known_by_its_uuid_in_every_case(spelt: str):
+    found = parse(page(row("DEV_GPU_TEMP", 41), row("DEV_POWER_USAGE", 90, gpu=spelt)))
+    assert [device.parent for device in found.devices] == [GPU]
+
+
+def test_device_rows_that_disagree_are_no_devices_value_whatever_owners_have():
+    rows_ = [row("DEV_FB_USED", 100, x="1"), row("DEV_FB_USED", 200, x="2"), row("DEV_FB_USED", 5, pod="a")]
+    found = parse(page(*rows_))
+    assert values(found) == [{}]
+    assert found.counts.conflicting_rows == 3
+
+
+def test_an_engine_of_a_whole_gpu_that_reads_0_while_the_board_draws_power_is_suspect():
+    def checks(*lines: str) -> list[tuple[str, str | None, int | None]]:
+        return [each[:3] for each in parse(page(*lines)).suspects]
+
+    idle, limit = row("PROF_GR_ENGINE_ACTIVE", 0), row("DEV_ENFORCED_POWER_LIMIT", 500)
+    assert checks(idle, limit, row("DEV_POWER_USAGE", 400)) == [("engine_zero_while_busy", GPU, None)]
+    assert checks(idle, limit, row("DEV_POWER_USAGE", 100)) == []
+    assert checks(idle, row("DEV_POWER_USAGE", 400)) == []
+
+
+def test_lines_may_end_as_they_do_on_windows():
+    found = parse(
+        page("# TYPE x gauge\r", "\r", row("DEV_GPU_TEMP", 41) + "\r", row("DEV_POWER_USAGE", 9, gi=1) + "\r")
+    )
+    assert values(found) == [{"temperature_celsius": 41.0, "power_watts": 9.0}, {}]
+    assert (found.counts.lines, found.counts.bad_lines) == (2, 0)
+
+
+def test_a_link_is_no_device():
+    found = parse(page(row("DEV_GPU_TEMP", 41), row("DEV_NVLINK_BANDWIDTH_TOTAL", 3, nvlink="2")))
+    assert values(found) == [{"temperature_celsius": 41.0}]
+    assert found.counts.ignored == 1
+
+
 def test_a_name_cannot_take_another_devices_place():
     """A tenant chooses its job's name: whatever it writes there, the row's identity stays what was printed first."""
     found = parse(page(row("DEV_GPU_TEMP", 41, hpc_job='x",UUID="GPU-00000000-0000-0000-0000-000000000000')))

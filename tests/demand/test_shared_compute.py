@@ -246,6 +246,6 @@ def test_minutes_are_remembered_in_a_window() -> None:
 
 
 def test_a_share_that_whole_percents_hardly_show_is_never_called_broken_from_queueing() -> None:
-    small = watch({A: [0.02], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A]
+    small = watch({A: [0.015], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A]
     assert small.answer is Answer.BLIND
     assert watch({A: [0.1], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A].answer is Answer.BROKEN

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.hardware import __main__ as hardware
 from exporter import options
 from exporter.catalogue import CHECKS, GUARANTEES, METRICS, ORPHAN_KINDS, OUTCOMES
 from exporter.demand import DemandPolicy
@@ -85,7 +86,8 @@ def flags_of(command: list[str], capsys: pytest.CaptureFixture[str]) -> set[str]
 
 
 def all_flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    return {flag for command in commands() for flag in flags_of(command, capsys)}
+    kit = re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", hardware.parser().format_help())
+    return {flag for command in commands() for flag in flags_of(command, capsys)} | set(kit)
 
 
 def test_every_flag_in_a_document_exists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,8 +17,9 @@ from tests.e2e.rig import Rig
 from tests.fakes.procfs import FakeProcfs
 from tests.faults import measured
 from tests.faults.node import Node
+from tests.faults.rows import by_name
 from tests.faults.size import either
-from tests.faults.table import Part, by_name
+from tests.faults.table import Part
 
 KEEP = either(15, 60)
 """Seconds of --departed.keep; its default is 60."""
@@ -39,7 +40,7 @@ def test_five_hundred_pods_a_minute_and_mig_cut_anew_leave_no_more_than_those_of
     churn = Churn(rig, random.Random(7))  # noqa: S311  # a node's life
     churn.reshape()
     owed, most = 0.0, 0
-    for second in range(3 * KEEP if KEEP < 60 else 600):
+    for second in range(3 * KEEP):
         owed += PODS / 60
         churn.deaths(second)
         churn.births(int(owed), second)

@@ -10,7 +10,8 @@ from tests.e2e.scrape import Scrape
 from tests.faults import measured
 from tests.faults.breaking import BREAKS
 from tests.faults.node import MIG, SHARED, TENANTS, WHOLE, Node, whole
-from tests.faults.table import FAMILIES, LIVE, Blind, Group, Row
+from tests.faults.rows_live import LIVE
+from tests.faults.table import FAMILIES, Blind, Group, Row
 
 KINDS = {"mig": MIG, "whole": WHOLE, "shared": SHARED}
 BLIND, LOST = "gpu_partition_blind_seconds_total", "gpu_partition_lost_seconds_total"

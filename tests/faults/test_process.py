@@ -24,8 +24,9 @@ from tests.e2e.rig import NODE, Exporter, Rig, until
 from tests.e2e.scrape import Scrape, parse
 from tests.fake_nvml.state import FakeMemory, FakeProcess
 from tests.faults import measured
+from tests.faults.rows import by_name
 from tests.faults.size import either
-from tests.faults.table import Part, by_name
+from tests.faults.table import Part
 from tests.nvml.nodes import MIB
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -197,7 +198,7 @@ def _asked(connection: http.client.HTTPConnection) -> Scrape:
 def test_killed_at_any_moment_it_starts_again_at_zero_and_is_whole(rig: Rig):
     furnish(rig).kubelet.start()
     chance = random.Random(os.environ.get("KILL_SEED", "faults"))  # noqa: S311  # moments to kill at
-    for _ in range(either(2, 40)):
+    for _ in range(either(2, 20)):
         killed = rig.launch()
         with killed:
             time.sleep(chance.uniform(0.0, 2.5))  # the moment is the test's, and nothing is waited for

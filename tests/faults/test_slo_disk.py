@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +19,10 @@ from slo.run.exporters_feed import ExportersFeed
 from slo.run.judge import COUNTER, Judges
 from slo.run.loop import Clock, Loop
 from slo.run.status import Status
+from tests.e2e.rig import ROOT, environment
 from tests.slo.embedded.test_embedded import AT, DAY, points, samples, serving
 from tests.slo.run.test_loop import Feed, Judge, Teller, answers
+from toolkit.errors import UnreachableError
 
 MINUTE = 60
 PAGE = (
@@ -76,13 +80,11 @@ def test_minutes_that_cannot_be_kept_are_judged_all_the_same_and_it_is_said(
     assert minute() == 1
     restore = spoil(tmp_path / "h", monkeypatch)
     assert [minute() for _ in range(3)] == [1, 1, 1]
-    kept = feed.targets()[-1]
-    assert (kept.url, kept.up) == (str(tmp_path / "h"), False)
-    assert said in kept.error
+    assert feed.trouble == f"{tmp_path / 'h'}: cannot be written: {said}"
     assert sum("history is not kept" in record.message for record in caplog.records) == 1
     restore()
     assert minute() == 1
-    assert [row.up for row in feed.targets()] == [True, True]
+    assert feed.trouble == ""
     found = history.read(COUNTER, (), AT, AT + 10 * MINUTE)
     assert sorted(found.frame["t"].to_list()) == [(AT + MINUTE) * 1000, (AT + 5 * MINUTE) * 1000]
     history.close()
@@ -97,6 +99,36 @@ def test_a_damaged_minute_costs_its_hour_nothing_else_when_minutes_are_put_toget
     found = [at for _, at, _ in points(history.read(COUNTER, (), AT - 1, AT + 9999))]
     assert found == [minute * MINUTE for minute in range(61) if minute != 10]
     history.close()
+
+
+def test_what_is_older_than_the_retention_goes_from_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    history = ParquetHistory(tmp_path / "h", 7200)
+    history.append(AT + MINUTE, samples(AT + MINUTE, a=1))
+    history.append(AT + 4 * 3600 - MINUTE, samples(AT + 4 * 3600 - MINUTE, a=2))
+    restore = _full(tmp_path / "h", monkeypatch)
+    with pytest.raises(UnreachableError):
+        history._compact(AT + 4 * 3600)
+    restore()
+    assert [path.stem for path, _, _ in history.files()] == [str(AT + 4 * 3600 - MINUTE)]
+    history.close()
+
+
+def test_on_a_disk_that_is_really_full_what_was_kept_is_whole_and_both_say_so(tmp_path: Path):
+    """On a file system of 300 KiB of its own, for which this process has to be allowed to mount."""
+    script = (
+        f"mount -t tmpfs -o size=300k tmpfs {tmp_path} && exec {sys.executable} -m tests.faults.full_disk {tmp_path}"
+    )
+    apart = ["unshare", "--mount", "sh", "-c"]
+    if subprocess.run([*apart, f"mount -t tmpfs tmpfs {tmp_path}"], capture_output=True, check=False).returncode:
+        pytest.skip("this process may not mount a file system of its own: it needs CAP_SYS_ADMIN")
+    done = subprocess.run([*apart, script], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert "No space left on device" in told["error"]
+    assert told["read"] >= told["kept"] > 0
+    assert told["drafts"] == 0
+    assert "database or disk is full" in told["trouble"]
+    assert told["after"] is None
 
 
 class Defective(Feed):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.table import LIVE, ROWS, Part, Row
+from tests.faults.rows import ROWS
+from tests.faults.rows_live import LIVE
+from tests.faults.table import Part, Row
 
 TESTS = Path(__file__).parents[1]
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from exporter.model import Missing, Pod, Sharing
 from exporter.records import Claim, Limit
 from exporter.sources import podresources_pb2 as pb
 from exporter.sources.dra_checkpoint import Checkpoint
-from exporter.sources.hami_region import HEAD, HookLimits, parse_head
+from exporter.sources.hami_region import HEAD, SIZE, HookLimits, parse_head
 from exporter.sources.mps_control import limit
 from exporter.sources.podresources import decoded, held, offered
 from exporter.sources.pods import slim
@@ -48,6 +49,16 @@ class Reader:
 
 _UUID = re.compile(r"(GPU|MIG)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _SPELLINGS = (GPU, MIG, f"{GPU}::3", f"MIG-{GPU}/7/0::1", "nvidia1/gi3/vgpu2", f"{GPU}-4")
+
+
+_NUMBER = st.sampled_from(NUMBERS)
+_SPELLED = st.builds(
+    lambda prefix, uuid, tail, *numbers: prefix + uuid + tail.format(*numbers),
+    st.sampled_from(("GPU-", "gpu-", "MIG-", "M\u0130G-", "m\u0131g-", "MIG-GPU-", "MIG-gpu-")),
+    st.sampled_from((GPU[4:], GPU[4:].upper(), OTHER[4:])),
+    st.sampled_from(("", "::{0}", "-{0}", "/{0}/{1}", "/{0}/{1}::{2}", "::{0}::{1}")),
+    *(_NUMBER,) * 3,
+)
 
 
 def _read_id(text: str) -> None:
@@ -83,10 +94,10 @@ def _read_head(head: bytes) -> None:
             _sound(each)
 
 
-def _read_regions(files: dict[str, bytes]) -> None:
+def _read_regions(files: dict[str, tuple[bytes, int]]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        for file, body in files.items():
-            put(Path(name), UID, "main", body, file)
+        for file, (head, size) in files.items():
+            os.truncate(put(Path(name), UID, "main", head, file), size)
         key = (UID, "main", GPU)
         found = HookLimits(name).read([key], 0.0)[key]
         if isinstance(found, Limit):
@@ -111,7 +122,10 @@ _HEADS = st.builds(
 
 
 _NAMES = st.sampled_from(("a.cache", "b.cache", ".cache", "a", "c.cache.tmp"))
-_BODIES = st.binary(max_size=64) | patched(lambda: _GOOD[:4096], 4096).map(lambda head: head + _GOOD[len(head) :])
+_BODIES = st.tuples(
+    st.binary(max_size=64) | patched(lambda: _GOOD[:4096], 4096),
+    st.sampled_from((SIZE, SIZE, SIZE - 1, SIZE + 1, 0, HEAD)),
+)
 
 # --- cgroups and procfs ---
 
@@ -411,7 +425,7 @@ def _json(tree: Any) -> bytes:
 
 
 READERS = (
-    Reader("device ids", texts(*_SPELLINGS) | mangled(_SPELLINGS), _read_id, 500),
+    Reader("device ids", _SPELLED | texts(*_SPELLINGS) | mangled(_SPELLINGS), _read_id, 500),
     Reader("HAMi region, head", _HEADS | st.binary(max_size=64) | patched(lambda: _GOOD[:HEAD], HEAD), _read_head, 500),
     Reader("HAMi region, files", st.dictionaries(_NAMES, _BODIES, max_size=3), _read_regions, 60),
     Reader("cgroup", texts(*_CGROUPS, f"0::{_OWN}\n"), _read_cgroup, 500),

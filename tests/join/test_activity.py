@@ -4,52 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from exporter.activity import ActivityMemory, Told, activity_sources, with_activity
-from exporter.dcgm.page import parse
-from exporter.dcgm.reading import DcgmDevice, DcgmGpu, DcgmReading
-from exporter.dcgm.topology import compare
-from exporter.join import Memory, join
-from exporter.model import DeviceUse, DeviceUuid, DriverReading, Gpu, Missing, Reading, Reason
-from exporter.policy import Policy
-from tests.dcgm.answers import ROOT, body, expected, names
+from exporter.dcgm.reading import DcgmDevice, DcgmReading
+from exporter.model import DeviceUse, DeviceUuid, DriverReading, EngineRun, Missing, Reading, Reason
+from tests.join.dcgm_pages import NOW, TWO, ampere, page, row
 from tests.join.worlds import (
     NONE,
-    allocations,
-    evidence,
     gpu,
     gpu_id,
-    holds,
     instance,
     mig_id,
-    pod,
-    pods,
     process,
     reading,
     use,
 )
 
-NOW = 1000.0
 STALE, AMBIGUOUS, NOT_YET = (Missing(reason) for reason in (Reason.STALE, Reason.AMBIGUOUS, Reason.NOT_YET))
 GPM = replace(use(), engine_active=0.3, sm_active=0.2, tensor_active=0.1, memory_bandwidth=0.4)
 PRE_GPM = replace(use(), engine_active=0.77, utilisation=0.77)
-
-
-def ampere(number: int, *instances: Any) -> Gpu:
-    return replace(gpu(number, instances), architecture="ampere", model="NVIDIA A100-SXM4-80GB")
-
-
-def row(gi: int | None, engine: Reading = 0.5, profile: str = "1g.10gb", **more: Reading) -> DcgmDevice:
-    told = {"sm": 0.4, "tensor": 0.3, "bandwidth": 0.2} | more
-    return DcgmDevice(gpu_instance=gi, profile="" if gi is None else profile, engine=engine, **told)
-
-
-def page(*rows: DcgmDevice, number: int = 1, seen: float = NOW - 20, **more: Any) -> DcgmReading:
-    told = DcgmGpu(after=seen - 15, seen=seen, interval=30.0, devices=rows)
-    return DcgmReading(serial=1, gpus={gpu_id(number): told}, **more)
 
 
 def told(driver: DriverReading, dcgm: DcgmReading | Missing, now: float = NOW, since: float = 0.0) -> Told:
@@ -67,9 +42,6 @@ def activity(found: Told, device: str) -> tuple[Reading, ...]:
 def used(found: Told, device: str) -> DeviceUse:
     assert not isinstance(found.driver, Missing)
     return found.driver.devices[DeviceUuid(device)]
-
-
-TWO = ampere(1, instance(1, 1), instance(2, 2))
 
 
 def test_an_instance_before_hopper_has_its_activity_from_the_page():
@@ -210,39 +182,35 @@ def test_of_mixed_sizes_on_ampere_the_larger_ones_are_told_with_low_confidence(
 def test_a_mean_covers_a_process_that_has_been_there_since_before_it_began():
     """A tenant that has just come is not what the sample is of, whether that says busy or idle."""
 
-    def covers(now: float, memory: ActivityMemory, *pids: int) -> tuple[bool, ActivityMemory]:
+    def covers(now: float, memory: ActivityMemory, *pids: int) -> tuple[tuple[bool, bool], ActivityMemory]:
         driver = reading([TWO], {mig_id(1): use(tuple(process(pid) for pid in pids))})
         found, after = with_activity(driver, page(row(1), row(2), seen=now), now, memory)
         sampled = used(found, mig_id(1)).sampled
         assert sampled is not None
-        return sampled.covers, after
+        return (sampled.covers, sampled.engine is not None), after
 
-    # A sample of now may be of what was from 45 s ago on.
-    steps = [(100.0, (7,)), (144.9, (7,)), (145.0, (7,)), (150.0, (7, 8)), (194.9, (7, 8)), (195.0, (7, 8))]
+    # A sample of now may be of what was from 45 s ago on, three together of what was from 105 s ago on.
+    steps = [
+        (100.0, (7,)),
+        (144.9, (7,)),
+        (145.0, (7,)),
+        (204.9, (7,)),
+        (205.0, (7,)),
+        (206.0, (7, 8)),
+        (251.0, (7, 8)),
+    ]
     memory, found = ActivityMemory(), []
-    for now, pids in [*steps, (198.0, (7,)), (199.0, ()), (200.0, (9,))]:
+    for now, pids in [*steps, (311.0, (7, 8)), (312.0, (7,)), (313.0, ()), (314.0, (9,))]:
         covered, memory = covers(now, memory, *pids)
         found.append(covered)
-    assert found == [False, False, True, False, False, True, True, True, False]
+    neither, one, both = (False, False), (True, False), (True, True)
+    assert found == [neither, neither, one, one, both, neither, one, both, both, both, neither]
 
 
-def test_a_mean_of_the_holder_before_is_not_used_by_the_one_who_has_come():
-    memory = Memory()
-    found = []
-    for now, name in ((100.0, "a"), (145.0, "a"), (150.0, "b"), (195.0, "b")):
-        pid = 7 if name == "a" else 8
-        world = replace(
-            evidence(
-                reading([TWO], {mig_id(1): use((process(pid),))}, at=now),
-                allocations(holds(name, mig_id(1), resource="nvidia.com/mig-1g.10gb"), serial=int(now)),
-                pods(pod(name)),
-                at=now,
-            ),
-            dcgm=page(row(1), row(2), seen=now),
-        )
-        snapshot, memory = join(world, memory, Policy())
-        found.append({held.key.pod: held.used_compute for held in snapshot.partitions}[name])
-    assert found == [NOT_YET, pytest.approx(0.4 * 16 / 132), NOT_YET, pytest.approx(0.4 * 16 / 132)]
+def test_too_few_samples_are_not_looked_at_together():
+    found = told(reading([TWO]), page(row(1, engine_least=NOT_YET, engine_most=NOT_YET), row(2)))
+    sampled = [used(found, mig_id(n)).sampled for n in (1, 2)]
+    assert [None if each is None else each.engine for each in sampled] == [None, EngineRun(NOW - 125, 0.5, 0.5)]
 
 
 def test_a_lost_gpu_has_no_activity_whatever_the_page_says():
@@ -263,43 +231,3 @@ def test_what_a_page_refused_is_counted_once_however_long_it_stands():
     again, memory = with_activity(driver, dcgm, NOW + 1, memory)
     new, _ = with_activity(driver, replace(dcgm, serial=2), NOW + 15, memory)
     assert [dict(each.refused) for each in (first, again, new)] == [{"ratio_above_one": 2}, {}, {"ratio_above_one": 2}]
-
-
-def test_the_join_counts_an_instance_of_nowhere_from_the_second_join_on_and_nobody_gets_its_activity():
-    memory = Memory()
-    counts = []
-    for second in range(2):
-        world = replace(
-            evidence(
-                reading([TWO], at=NOW + second),
-                allocations(holds("a", mig_id(1), resource="nvidia.com/mig-1g.10gb"), serial=second),
-                pods(pod("a")),
-                at=NOW + second,
-            ),
-            dcgm=page(row(1), row(2), row(3)),
-        )
-        snapshot, memory = join(world, memory, Policy())
-        counts.append(snapshot.orphans["unresolved_device_id"])
-        (held,) = snapshot.partitions
-        assert held.used_compute == AMBIGUOUS
-    assert counts == [0, 1]
-
-
-@pytest.mark.skipif(not names(), reason=f"no captures at {ROOT}")
-@pytest.mark.parametrize("name", [name for name in names() if "given" in expected(name)])
-def test_a_page_is_compared_with_the_drivers_list_as_its_answer_says(name: str):
-    given, want = expected(name)["given"]["inventory"], expected(name)["with_given"]
-    found: dict[str, list[list[object]]] = {"profile_mismatch": [], "missing_on_page": [], "unknown_to_driver": []}
-    devices = parse(body(name)).devices
-    for uuid in sorted({each["parent_uuid"] for each in given} | {each.parent for each in devices}):
-        listed = {each["gpu_instance_id"]: each["profile"] for each in given if each["parent_uuid"] == uuid}
-        labelled = {
-            each.gpu_instance: each.profile_label or ""
-            for each in devices
-            if each.parent == uuid and each.gpu_instance is not None
-        }
-        topology = compare(labelled, listed)
-        found["profile_mismatch"] += [[uuid, number] for number in sorted(topology.renamed)]
-        found["missing_on_page"] += [[uuid, number] for number in sorted(topology.missing)]
-        found["unknown_to_driver"] += [[uuid, number] for number in sorted(topology.unknown)]
-    assert found == {name: want[name] for name in found}

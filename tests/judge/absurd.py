@@ -13,6 +13,7 @@ from exporter.model import (
     DeviceState,
     DeviceUse,
     Enforcer,
+    EngineRun,
     GpuUse,
     Missing,
     Partition,
@@ -68,6 +69,7 @@ SAMPLED = st.builds(
     seen=st.floats(-50.0, 200.0),
     interval=st.just(30.0),
     covers=st.booleans(),
+    engine=st.none() | st.builds(EngineRun, st.floats(-100.0, 200.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0)),
     low_confidence=st.booleans(),
     readings=st.just(frozenset({"engine_active"})),
 )

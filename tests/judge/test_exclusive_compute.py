@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.exclusive_compute import Slow, exclusive_compute, slow_since
-from exporter.model import GpuState, GpuUse, GpuUuid, Missing, Partition, Reason, Sampled, Throttle
+from exporter.model import EngineRun, GpuState, GpuUse, GpuUuid, Missing, Partition, Reason, Sampled, Throttle
 from exporter.verdict import Cause, Evidence, Outcome, Verdict
 from tests.join.worlds import gpu
 from tests.judge.made import GPU1, POLICY, UNREAD, clocks, device, partition, process
@@ -165,16 +165,26 @@ HOT = clocks(0.75, Throttle.HW_THERMAL)
 RUNS = (process(1),)
 
 
-def mean(
-    engine: float, *, low: bool = False, covers: bool = True, processes: object = RUNS, **changed: object
-) -> Partition:
-    """A tenant whose engine was busy for this part of the time from `BEGAN` on."""
-    sampled = Sampled("dcgm", BEGAN, BEGAN + 45, 30.0, covers, low, frozenset({"engine_active"}))
-    return partition(on=device(engine_active=engine, sampled=sampled, processes=processes), **changed)  # type: ignore[arg-type]
+def mean(engine: float, run: EngineRun | None, *, low: bool = False, processes: object = RUNS) -> Partition:
+    """A tenant whose engine was busy for this part of the time, and in the samples before as `run` says."""
+    sampled = Sampled(
+        source="dcgm",
+        began=BEGAN + 60,
+        seen=BEGAN + 105,
+        interval=30.0,
+        engine=run,
+        low_confidence=low,
+        readings=frozenset({"engine_active"}),
+    )
+    return partition(on=device(engine_active=engine, sampled=sampled, processes=processes))
+
+
+def run_of(least: float, most: float) -> EngineRun:
+    return EngineRun(BEGAN, least, most)
 
 
 def judged_mean(part: Partition, use: GpuUse, slow: float | None) -> tuple[Outcome, Reason | None]:
-    found = exclusive_compute(part, use, POLICY, None if slow is None else Slow(slow, BEGAN + 60))
+    found = exclusive_compute(part, use, POLICY, None if slow is None else Slow(slow, BEGAN + 120))
     return found.outcome, found.reason
 
 
@@ -184,19 +194,19 @@ UNKNOWN = (Outcome.BLIND, Reason.DEMAND_UNKNOWN)
 @pytest.mark.parametrize(
     ("part", "slow", "expected"),
     [
-        (mean(0.95), BEGAN, (Outcome.BROKEN, None)),
-        (mean(0.9), BEGAN - 5, (Outcome.BROKEN, None)),
-        (mean(0.95), BEGAN + 1, UNKNOWN),
-        (mean(0.95), None, UNKNOWN),
-        (mean(0.89), BEGAN, UNKNOWN),
-        (mean(0.95, low=True), BEGAN, UNKNOWN),
-        (mean(0.3), BEGAN, UNKNOWN),
-        (mean(0.04), BEGAN, (Outcome.IDLE, None)),
-        (mean(0.95, processes=()), BEGAN, (Outcome.IDLE, None)),
-        (mean(0.95, covers=False), BEGAN, UNKNOWN),
-        (mean(0.04, covers=False), BEGAN, (Outcome.BLIND, Reason.NOT_YET)),
-        (mean(0.04, covers=False, processes=()), BEGAN, (Outcome.IDLE, None)),
-        (mean(0.95, processes=UNREAD), BEGAN, (Outcome.BROKEN, None)),
+        (mean(0.95, run_of(0.91, 0.99)), BEGAN, (Outcome.BROKEN, None)),
+        (mean(0.9, run_of(0.9, 0.9)), BEGAN - 5, (Outcome.BROKEN, None)),
+        (mean(0.95, run_of(0.91, 0.99)), BEGAN + 1, UNKNOWN),
+        (mean(0.95, run_of(0.91, 0.99)), None, UNKNOWN),
+        (mean(0.95, run_of(0.89, 0.99)), BEGAN, UNKNOWN),
+        (mean(0.95, None), BEGAN, UNKNOWN),
+        (mean(0.95, run_of(0.91, 0.99), low=True), BEGAN, UNKNOWN),
+        (mean(0.04, run_of(0.0, 0.04)), BEGAN, (Outcome.IDLE, None)),
+        (mean(0.04, run_of(0.0, 0.05)), BEGAN, (Outcome.BLIND, Reason.NOT_YET)),
+        (mean(0.04, None), BEGAN, (Outcome.BLIND, Reason.NOT_YET)),
+        (mean(0.95, run_of(0.91, 0.99), processes=()), BEGAN, (Outcome.IDLE, None)),
+        (mean(0.04, None, processes=()), BEGAN, (Outcome.IDLE, None)),
+        (mean(0.95, run_of(0.91, 0.99), processes=UNREAD), BEGAN, (Outcome.BROKEN, None)),
     ],
     ids=[
         "wanted and slow throughout",
@@ -204,12 +214,12 @@ UNKNOWN = (Outcome.BLIND, Reason.DEMAND_UNKNOWN)
         "slow for a part of it",
         "not slow before",
         "wanted for a part of it",
+        "came since, or too few samples",
         "too low a mean",
-        "wanted seldom",
-        "idle",
+        "idle throughout",
+        "at work a while ago",
+        "idle, and came since",
         "gone",
-        "came since, to a busy device",
-        "came since, to an idle device",
         "nobody came",
         "processes cannot be listed",
     ],
@@ -221,13 +231,15 @@ def test_a_mean_says_broken_of_a_time_that_was_wanted_and_slow_throughout(
 
 
 def test_at_full_clock_a_mean_says_kept_whichever_seconds_were_wanted() -> None:
-    for part in (mean(0.06), mean(0.5), mean(0.95), mean(0.3, low=True)):
+    some = run_of(0.0, 0.95)
+    for part in (mean(0.06, some), mean(0.5, None), mean(0.95, run_of(0.95, 0.95)), mean(0.3, some, low=True)):
         assert judged_mean(part, FULL, None) == (Outcome.KEPT, None)
 
 
 def test_a_smaller_device_than_promised_needs_no_slow_clock() -> None:
     def small(engine: float) -> Partition:
-        sampled = Sampled("dcgm", BEGAN, BEGAN, 30.0, readings=frozenset({"engine_active"}))
+        run = EngineRun(BEGAN, engine, engine)
+        sampled = Sampled("dcgm", BEGAN, BEGAN, 30.0, engine=run, readings=frozenset({"engine_active"}))
         return partition(on=device(1, engine_active=engine, sampled=sampled, processes=RUNS), compute=0.5)
 
     assert judged_mean(small(0.95), FULL, None) == (Outcome.BROKEN, None)

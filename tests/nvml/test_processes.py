@@ -179,7 +179,7 @@ class _Library(SimpleNamespace):
 
 def _sampled(*answers: Any) -> tuple[Process, ...] | Missing:
     spot = Spot(GpuUuid(L40S), DeviceUuid(L40S), object())
-    return Processes(Calls(_Library(*answers)), wall=lambda: 1_000.0).on_gpu(spot, mig=False)
+    return Processes(Calls(_Library(*answers)), wall=lambda: 1_000.0).on_gpu(spot)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_what_the_size_call_may_answer(answers: tuple[Any, ...], share: float | 
 def test_the_samples_of_the_last_second_are_asked_for() -> None:
     library = _Library([])
     spot = Spot(GpuUuid(L40S), DeviceUuid(L40S), object())
-    Processes(Calls(library), wall=lambda: 1_000.0).on_gpu(spot, mig=False)
+    Processes(Calls(library), wall=lambda: 1_000.0).on_gpu(spot)
     assert library.asked == [999_000_000]
 
 

@@ -87,6 +87,13 @@ def test_an_event_that_never_ends_is_refused() -> None:
         list(split_lines("watch pods", endless))
 
 
+def test_a_redirect_is_not_followed_with_our_token(tmp_path: Path) -> None:
+    with serving(lambda _: Reply(body=b"{}")) as elsewhere:
+        said = _asking(Reply(status=302, headers={"Location": f"{elsewhere.url}/stolen"}), tmp_path)
+        assert "302" in said
+        assert elsewhere.asked == []
+
+
 def test_a_kubeconfig_has_a_size(tmp_path: Path) -> None:
     file = tmp_path / "kubeconfig"
     file.write_bytes(b"#" * (kubernetes_api._MAX_KUBECONFIG + 1))

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -66,6 +66,7 @@ def page_of(values: list[str]) -> Rendered:
     )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_label_is_bounded_and_of_characters_that_can_be_written(value: str) -> None:
     written = bounded(value)
@@ -74,11 +75,13 @@ def test_a_label_is_bounded_and_of_characters_that_can_be_written(value: str) ->
     assert bounded(written) == written
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_two_texts_never_become_one(one: str, other: str) -> None:
     assert (bounded(one) == bounded(other)) is (one == other)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=MAX_BYTES // 4))
 def test_what_is_short_and_readable_stays_as_it_is(value: str) -> None:
     assert bounded(value) == value
@@ -95,6 +98,7 @@ def test_names_that_differ_only_behind_the_cut_stay_two_series() -> None:
     assert page.series == 6
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=4, unique=True))
 def test_the_client_library_reads_any_page_and_finds_as_many_series(values: list[str]) -> None:
     page = page_of(values)

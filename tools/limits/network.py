@@ -26,6 +26,7 @@ NETWORK = (
         (
             "tests/why/test_fetch.py::test_an_answer_that_is_too_large_is_refused",
             "tests/why/test_fetch.py::test_a_server_that_does_not_finish_costs_no_more_than_the_deadline",
+            "tests/server/test_timedhead.py::test_a_head_that_drips_ends_at_the_deadline",
         ),
     ),
     Input(

@@ -55,6 +55,7 @@ NODE = (
         (
             "tests/ownership/test_kubernetes_bounds.py::test_an_answer_above_the_bound_is_refused",
             "tests/ownership/test_kubernetes_bounds.py::test_an_answer_that_drips_ends_at_its_deadline",
+            "tests/server/test_timedhead.py::test_a_head_that_drips_ends_at_the_deadline",
             "tests/ownership/test_kubernetes_bounds.py::test_a_list_that_never_ends_is_given_up",
         ),
     ),

@@ -46,6 +46,7 @@ class Boards:
         self._calls = calls
         self._reads = 0
         self._count = -1
+        self.walked = True  # whether the last refresh looked at every board anew
         self._skipped: set[int] = set()
         self._renewed = True
         self._last = Inventory(driver="", nvml="", generation=-1 if before is None else before.generation)
@@ -69,7 +70,8 @@ class Boards:
         count = self._calls.attempt(None, self._calls.lib.nvmlDeviceGetCount)
         if isinstance(count, Missing):
             raise SourceError(f"the NVIDIA driver does not count its GPUs ({count.reason})", count.reason)
-        if count != self._count or self._reads % FULL_EVERY == 0:
+        self.walked = count != self._count or self._reads % FULL_EVERY == 0
+        if self.walked:
             self._walk_all(count, reshaped)
         else:
             for board in before.values():

@@ -33,25 +33,15 @@ class Processes:
         self._wall = wall
         self._lists = list_calls(calls.lib)
 
-    def on_gpu(self, spot: Spot, *, mig: bool) -> tuple[Process, ...] | Missing:
-        """Return the processes that run on a whole GPU; of one in MIG mode, those on none of its instances."""
-        entries = self._entries(spot)
+    def on_gpu(self, spot: Spot) -> tuple[Process, ...] | Missing:
+        """Return the processes that run on a whole GPU that is not in MIG mode."""
+        entries = self.entries(spot)
         if isinstance(entries, Missing):
             return entries
-        if mig:
-            return _processes((entry for entry in entries if entry[1].gpuInstanceId == NO_INSTANCE), UNSUPPORTED)
-        return _processes(entries, self._shares(spot)) if entries else ()
+        return merged(entries, self._shares(spot)) if entries else ()
 
-    def on_instance(self, spot: Spot, gpu_instance: int, compute_instance: int) -> tuple[Process, ...] | Missing:
-        """Return the processes of a MIG instance. The driver does not say what share each has under MIG."""
-        entries = self._entries(spot)
-        if isinstance(entries, Missing):
-            return entries
-        here = ((gpu_instance, compute_instance), (NO_INSTANCE, NO_INSTANCE))
-        own = (entry for entry in entries if (entry[1].gpuInstanceId, entry[1].computeInstanceId) in here)
-        return _processes(own, UNSUPPORTED)
-
-    def _entries(self, spot: Spot) -> list[Entry] | Missing:
+    def entries(self, spot: Spot) -> list[Entry] | Missing:
+        """Return every entry of every list of a device; of a GPU in MIG mode, with the instance that each names."""
         entries: list[Entry] = []
         for kind, forms in self._lists:
             answer = self._calls.ask_first(spot, *forms)
@@ -92,7 +82,8 @@ class Processes:
         return ()
 
 
-def _processes(entries: Iterable[Entry], shares: dict[int, Reading] | Missing) -> tuple[Process, ...]:
+def merged(entries: Iterable[Entry], shares: dict[int, Reading] | Missing) -> tuple[Process, ...]:
+    """Make one process of the entries of each pid."""
     chosen: dict[int, tuple[ProcessKind, Reading]] = {}
     for kind, entry in _by_precedence(entries):
         held: Reading = UNSUPPORTED if entry.usedGpuMemory is None else float(entry.usedGpuMemory)

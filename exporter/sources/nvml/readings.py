@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from exporter.model import DeviceUse, GpuUse, Missing, Process, Reading, Throttle
 from exporter.sources.nvml.calls import LOST, UNSUPPORTED, Calls, Spot
 from exporter.sources.nvml.gpm import Activity
+from exporter.sources.nvml.seldom import Seldom
 
 _NO_VALUE_32: Final = 0xFFFFFFFF
 _NO_VALUE_64: Final = 0xFFFFFFFFFFFFFFFF
@@ -86,20 +87,29 @@ def _count(answer: int | Missing) -> Reading:
     return answer if isinstance(answer, Missing) else float(answer)
 
 
-def gpu_use(calls: Calls, spot: Spot) -> GpuUse:
-    """Read what all devices of a GPU share: clocks (hertz), power (watts), temperature (Celsius), energy (joules)."""
+def gpu_use(calls: Calls, spot: Spot, seldom: Seldom) -> GpuUse:
+    """Read what all devices of a GPU share: clocks (hertz), power (watts), temperature (Celsius), energy (joules).
+
+    The highest clock is the board's, and the power limit is set by hand: both are asked seldom.
+    """
     lib = calls.lib
     sensor = lib.NVML_TEMPERATURE_GPU
     heat = ((lib.nvmlDeviceGetTemperatureV, sensor), (lib.nvmlDeviceGetTemperature, sensor))
     return GpuUse(
         sm_clock_hertz=_scaled(calls.ask(spot, lib.nvmlDeviceGetClockInfo, lib.NVML_CLOCK_SM), per_unit=1e6),
-        sm_clock_max_hertz=_scaled(calls.ask(spot, lib.nvmlDeviceGetMaxClockInfo, lib.NVML_CLOCK_SM), per_unit=1e6),
+        sm_clock_max_hertz=seldom.ask(spot, "highest clock", lambda: _highest_clock(calls, spot)),
         power_watts=_milli(calls.ask(spot, lib.nvmlDeviceGetPowerUsage)),
-        power_limit_watts=_milli(calls.ask(spot, lib.nvmlDeviceGetEnforcedPowerLimit)),
+        power_limit_watts=seldom.ask(
+            spot, "power limit", lambda: _milli(calls.ask(spot, lib.nvmlDeviceGetEnforcedPowerLimit))
+        ),
         temperature_celsius=_scaled(calls.ask_first(spot, *heat), per_unit=1.0),
         energy_joules=_milli(calls.ask(spot, lib.nvmlDeviceGetTotalEnergyConsumption), no_value=_NO_VALUE_64),
         throttle=_throttle(calls, spot),
     )
+
+
+def _highest_clock(calls: Calls, spot: Spot) -> Reading:
+    return _scaled(calls.ask(spot, calls.lib.nvmlDeviceGetMaxClockInfo, calls.lib.NVML_CLOCK_SM), per_unit=1e6)
 
 
 def _scaled(answer: int | Missing, *, per_unit: float) -> Reading:

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from exporter.model import DeviceUse, DeviceUuid, DriverReading, GpuUse, GpuUuid, Inventory, MigInstance
+from exporter.model import (
+    DeviceUse,
+    DeviceUuid,
+    DriverReading,
+    GpuUse,
+    GpuUuid,
+    Inventory,
+    Missing,
+    Process,
+    Reading,
+)
+from exporter.sameness import each_kept
 from exporter.sources.nvml import readings
 from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import UNSUPPORTED, Calls, DriverGoneError, Spot
@@ -18,6 +29,8 @@ from exporter.sources.nvml.gpm import Activity, Meters, answered
 from exporter.sources.nvml.inventory import Boards
 from exporter.sources.nvml.processes import Processes
 from exporter.sources.nvml.readings import Basics
+from exporter.sources.nvml.roster import Roster
+from exporter.sources.nvml.seldom import Seldom
 
 _NO_ACTIVITY = Activity.all(UNSUPPORTED)
 
@@ -33,7 +46,9 @@ class Session:
         self._boards = Boards(calls, before)
         self._events = Events(calls)
         self._meters = Meters(calls)
-        self._processes = Processes(calls, wall)
+        self._roster = Roster(Processes(calls, wall))
+        self._seldom = Seldom()
+        self._uses: dict[DeviceUuid, DeviceUse] = {}
 
     def read(self, now: float) -> DriverReading:
         """Read everything once. Raises DriverGoneError when the library has to be opened again, SourceError otherwise."""
@@ -41,16 +56,19 @@ class Session:
         self._boards.refresh(reshaped)
         boards = self._boards.boards
         self._events.watch(boards)
-        gpus = {board.gpu.uuid: readings.gpu_use(self._calls, board.spot) for board in boards}
+        if self._boards.walked:
+            self._seldom.forget()
+        gpus = {board.gpu.uuid: readings.gpu_use(self._calls, board.spot, self._seldom) for board in boards}
         basics = {uuid: found for board in boards for uuid, found in self._basics(board)}
         activity = self._meters.read(boards, now)
         devices = {uuid: readings.device_use(found, activity.get(uuid, _NO_ACTIVITY)) for uuid, found in basics.items()}
         self._mark_lost(boards, gpus, devices)
+        self._uses = each_kept(self._uses, devices)
         return DriverReading(
             at=now,
             inventory=self._boards.settle(),
             gpus=gpus,
-            devices=devices,
+            devices=self._uses,
             events=xids,
             gpm=answered(activity.values()),
         )
@@ -65,22 +83,23 @@ class Session:
 
     def _basics(self, board: Board) -> list[tuple[DeviceUuid, Basics]]:
         calls = self._calls
-        whole = Basics(
-            readings.memory(calls, board.spot),
-            UNSUPPORTED if board.mig else readings.utilisation(calls, board.spot),
-            *readings.ecc(calls, board.spot),
-            self._processes.on_gpu(board.spot, mig=board.mig),
-        )
-        parts = [(spot.uuid, self._instance(spot, instance)) for spot, instance in board.members]
+        memory, ecc = readings.memory(calls, board.spot), readings.ecc(calls, board.spot)
+        utilisation = UNSUPPORTED if board.mig else readings.utilisation(calls, board.spot)
+        processes = self._roster.read(board)
+        whole = Basics(memory, utilisation, *ecc, processes[board.spot.uuid])
+        parts = [(spot.uuid, self._instance(spot, ecc[1], processes[spot.uuid])) for spot, _ in board.members]
         return [(board.spot.uuid, whole), *parts]
 
-    def _instance(self, spot: Spot, instance: MigInstance) -> Basics:
-        return Basics(
-            readings.memory(self._calls, spot),
-            UNSUPPORTED,
-            *readings.instance_ecc(self._calls, spot),
-            self._processes.on_instance(spot, instance.gpu_instance, instance.compute_instance),
-        )
+    def _instance(self, spot: Spot, of_gpu: Reading, processes: tuple[Process, ...] | Missing) -> Basics:
+        """Read an instance. While its GPU counts no new uncorrectable error (`of_gpu`), the instance has none either."""
+        if isinstance(of_gpu, Missing):
+            ecc = readings.instance_ecc(self._calls, spot)
+        else:
+            ecc = (
+                UNSUPPORTED,
+                self._seldom.ask(spot, ("uncorrected", of_gpu), lambda: readings.instance_ecc(self._calls, spot)[1]),
+            )
+        return Basics(readings.memory(self._calls, spot), UNSUPPORTED, *ecc, processes)
 
     def _mark_lost(
         self, boards: tuple[Board, ...], gpus: dict[GpuUuid, GpuUse], devices: dict[DeviceUuid, DeviceUse]
