@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench truth up clean
+.PHONY: help setup packages page demo test check lint types contracts generated unit format gen golden pictures bench soak faults truth sbom lock up image hardware wheels clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -57,7 +57,7 @@ unit: $(STAMP) ## all tests
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 golden: $(STAMP) ## rewrite the golden pages and screens; then read the diff
-	GOLDEN=write $(BIN)/pytest tests/scenarios tests/why -q
+	GOLDEN=write $(BIN)/pytest tests/scenarios tests/why tests/hardware/test_captures.py -q
 
 pictures: setup page ## draw the pictures of the documents anew; then look at them
 	$(BIN)/python -m tools.pictures
@@ -70,12 +70,44 @@ bench: $(STAMP) ## measure: tick, page, scrape, memory, beside nvitop-exporter o
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m bench $(BENCH_FLAGS)
 
+sbom: $(STAMP) ## write the bills of materials (CycloneDX) of what is shipped
+	$(BIN)/python -m tools.supply.sbom
+
+lock: $(STAMP) ## write requirements/: what is shipped, with the hash of every file; needs the package index
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	for set in exporter:kubernetes slo:slo; do \
+	  $(BIN)/uv pip compile pyproject.toml --extra $${set#*:} --constraint constraints.txt --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --quiet --output-file requirements/$${set%:*}.txt; done
+
+soak: $(STAMP) ## an hour of churn and faults: memory, descriptors, threads and series, sampled and judged
+	$(BIN)/python -m bench.soak $(SOAK_FLAGS)
+
+faults: $(STAMP) ## every fault at full size, and how long recovery takes, into docs/figures; then the page
+	@rm -rf build/faults && mkdir -p build/faults
+	FAULTS=full FAULTS_MEASURED=build/faults $(BIN)/pytest tests/faults --timeout 900
+	$(BIN)/python -m tools.reliability build/faults
+	$(BIN)/python -m tools.generate
+
 up: $(STAMP) ## exporter, Prometheus and Alertmanager on loopback, to be looked at; Ctrl-C ends them
 	$(BIN)/python -m tools.up $(UP_FLAGS)
+
+image: $(STAMP) ## build both container images with buildah, run and measure them; IMAGE_FLAGS=--stand-in where no registry is reached
+	$(BIN)/python -m tools.image $(IMAGE_FLAGS)
 
 truth: $(STAMP) ## measure the judge against simulated truth
 	$(BIN)/python -m bench.truth $(TRUTH_FLAGS)
 	$(BIN)/python -m bench.verdicts $(TRUTH_FLAGS)
+
+hardware: $(if $(WHEELS),build/hardware-site,$(STAMP)) ## measure this machine's NVIDIA GPU, and the judge on it; changes no setting (docs/hardware.md)
+	$(if $(WHEELS),PYTHONPATH=build/hardware-site $(PYTHON),$(BIN)/python) -m bench.hardware $(HARDWARE_FLAGS)
+
+build/hardware-site: $(WHEELS)
+	$(PYTHON) -m pip install --quiet --no-index --find-links $(WHEELS) --no-warn-conflicts --root-user-action ignore --upgrade --target $@ $$($(PYTHON) -m bench.hardware.needs)
+	touch $@
+
+wheels: ## fetch what `make hardware` takes to a machine without a network; FOR=3.12 for another Python there
+	$(PYTHON) -m pip download --quiet --only-binary :all: $(if $(FOR),--python-version $(FOR)) \
+		--constraint constraints.txt --dest build/wheels $$($(PYTHON) -m bench.hardware.needs)
 
 clean: ## remove what make built
 	rm -rf $(VENV) build dist

@@ -49,9 +49,9 @@ def _demo(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stder
 
 def _doctor(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     del stderr
-    from exporter import doctor  # noqa: PLC0415
+    from exporter.doctor import cli  # noqa: PLC0415
 
-    return doctor.main(argv, environ, stdout)
+    return cli.main(argv, environ, stdout)
 
 
 def _why(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:

@@ -279,28 +279,28 @@ DEVICE_ENGINE_ACTIVE = Metric(
     _G,
     DeviceKey,
     "Part of the last interval in which any compute or graphics work ran, relative to the device.",
-    "No GPM (before Hopper) and MIG is on; on the first tick.",
+    "No GPM (before Hopper), MIG is on, and no dcgm-exporter tells it; on the first tick.",
 )
 DEVICE_SM_ACTIVE = Metric(
     "gpu_device_sm_active_ratio",
     _G,
     DeviceKey,
     "Part of the device's SM cycles with a warp resident.",
-    "No GPM (before Hopper).",
+    "No GPM (before Hopper), and no dcgm-exporter tells it.",
 )
 DEVICE_TENSOR_ACTIVE = Metric(
     "gpu_device_tensor_active_ratio",
     _G,
     DeviceKey,
     "Part of the device's cycles in which a tensor pipe was active.",
-    "No GPM (before Hopper).",
+    "No GPM (before Hopper), and no dcgm-exporter tells it.",
 )
 DEVICE_MEMORY_BANDWIDTH = Metric(
     "gpu_device_memory_bandwidth_ratio",
     _G,
     DeviceKey,
     "Part of the device's peak memory bandwidth in use.",
-    "No GPM (before Hopper).",
+    "No GPM (before Hopper), and no dcgm-exporter tells it.",
 )
 DEVICE_SM_CLOCK = Metric(
     "gpu_device_sm_clock_hertz", _G, GpuKey, "SM clock; shared by all instances of the GPU.", _UNREADABLE
@@ -390,7 +390,7 @@ PARTITION_PROCESSES = Metric(
     _G,
     PartitionKey,
     "Processes of the partition on its device.",
-    "Processes cannot be seen.",
+    "Processes cannot be seen, or one on the device cannot be placed.",
 )
 GUARANTEE_SECONDS = Metric(
     "gpu_partition_guarantee_seconds_total",
@@ -493,8 +493,10 @@ ORPHAN_KINDS = (
     "unclaimed_device",
     "unprepared_claim",
     "misprepared_claim",
+    "over_series_limit",
 )
-"""Kinds of `slicewatch_orphans`. A kind stands on the page when the sources can tell it, at 0 if there is none."""
+"""Kinds of `slicewatch_orphans`. A kind stands on the page when the sources can tell it, at 0 if there is none; the last only
+while the page is full."""
 
 CHECKS = (
     "engine_idle_utilisation_high",

@@ -7,7 +7,7 @@ Pure. A device is found by what the driver has prepared, else by what it has pub
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.ids import ClaimId, DeviceId, GpuId, MigId, parse
 from exporter.model import Allocation, Missing, Pod
@@ -62,9 +62,12 @@ def given(item: Allocation, device: ClaimId, pod: Pod | None, here: Claimed) -> 
             sharing=Sharing.DRA, container=item.container, resource=device.driver, claim=unknown, legible=False
         )
         return Given(_published(published) or device, grant, "unknown_claim" if here.known else None)
-    result = next((r for r in claim.results if (r.driver, r.pool, r.device, r.share) == (*name, device.share)), None)
-    if result is not None and not _uses(pod, item.container, claim.name, result.request):
+    same = [r for r in claim.results if (r.driver, r.pool, r.device, r.share) == (*name, device.share)]
+    # One device may answer several requests of a claim: an administrator's look at it, and the use of it.
+    used = sorted((r for r in same if _uses(pod, item.container, claim.name, r.request)), key=lambda r: r.admin)
+    if same and not used:
         return None
+    result = used[0] if used else None
     prepared = here.prepared.get((claim.uid, name))
     actual = None if prepared is None or not prepared.ready else _physical(prepared.uuid)
     expected = _published(published)
@@ -81,6 +84,7 @@ def given(item: Allocation, device: ClaimId, pod: Pod | None, here: Claimed) -> 
         profile=profile,
         claim=claim.uid,
         legible=False,
+        odd=odd or "",
     )
     found = actual or expected or device
     return Given(found, grant if result is None else _grant(grant, result, found), odd)
@@ -101,17 +105,14 @@ def _uses(pod: Pod | None, container: str, claim: str, request: str) -> bool:
 
 
 def _grant(base: Grant, result: ClaimResult, device: DeviceId) -> Grant:
-    def with_(**changes: object) -> Grant:
-        values = {name: getattr(base, name) for name in ("sharing", "container", "resource", "profile", "claim")}
-        return Grant(**{**values, **changes})
-
+    known = replace(base, legible=True)
     if result.admin:
-        return with_(role=Role.ADMIN)  # it may look at the device and takes nothing of it (device_state.go)
+        return replace(known, role=Role.ADMIN)  # it may look at the device and takes nothing of it (device_state.go)
     if result.strategy == "MPS":
         uuid = device.uuid if isinstance(device, GpuId | MigId) else ""
         pinned = result.pinned.get(uuid, result.pinned.get(""))
-        return with_(underlying=Sharing.MPS, compute=result.threads, memory_bytes=pinned)
+        return replace(known, underlying=Sharing.MPS, compute=result.threads, memory_bytes=pinned)
     if result.share:
         # Kubernetes does the arithmetic of consumed capacity, and nobody else anything.
-        return with_(underlying=Sharing.TIME_SLICING, memory_bytes=result.capacity.get("memory"))
-    return with_()
+        return replace(known, underlying=Sharing.TIME_SLICING, memory_bytes=result.capacity.get("memory"))
+    return known

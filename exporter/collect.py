@@ -9,9 +9,10 @@ import logging
 import platform
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
-from exporter import __version__
-from exporter.catalogue import CHECKS, TICK_DURATION
+from exporter import __version__, budget
+from exporter.catalogue import CHECKS, TICK_DURATION, PartitionKey
 from exporter.exposition import Rendered, Writer
 from exporter.ledger import NS, Limits
 from exporter.metrics import Own, SourceHealth, families
@@ -58,6 +59,7 @@ class Collector:
         clock: Clock | None = None,
         patience: float = PATIENCE,
         deadline: float = DEADLINE,
+        series_limit: int = budget.DEFAULT,
         self_metrics: SelfMetrics | None = None,
         heard: Callable[[Hearing], None] | None = None,
     ) -> None:
@@ -71,6 +73,8 @@ class Collector:
         self._policy = Policy() if policy is None else policy
         self._limits = Limits(keep=round(departed_keep * NS), gap=round(max(5.0, 5 * tick) * NS))
         self._state = State()
+        self._series_limit = series_limit
+        self._full = False
         self._writer = Writer()
         self._writing = threading.Lock()
         self._ticks = Histogram(TICK_DURATION.buckets)
@@ -86,6 +90,9 @@ class Collector:
             self._heard(hearing)
         result = step(self._state, hearing.evidence, self._policy, self._limits)
         self._state = result.state
+        hidden = budget.over(result.snapshot, result.state.ledger, self._series_limit)
+        self._say_full(bool(hidden))
+        result = replace(result, snapshot=budget.counted(result.snapshot, hidden))
         own = Own(
             version=__version__,
             python=platform.python_version(),
@@ -94,11 +101,21 @@ class Collector:
             untrusted={check: result.state.judged.trust.refused.get(check, 0) for check in CHECKS},
         )
         self._ticks.observe(self._clock.monotonic() - started)
-        return Tick(result, hearing.health, lambda: self._render(result, own))
+        return Tick(result, hearing.health, lambda: self._render(result, hidden, own))
 
-    def _render(self, result: Result, own: Own) -> Rendered:
+    def _say_full(self, full: bool) -> None:  # noqa: FBT001  # a state
+        """Log once that the page is full, and once that it no longer is."""
+        if full and not self._full:
+            why = "the youngest partitions have no series; slicewatch_orphans counts them"
+            log(_LOG, logging.WARNING, "the page is full", limit=self._series_limit, why=why)
+        elif self._full and not full:
+            log(_LOG, logging.INFO, "the page has room for every partition again")
+        self._full = full
+
+    def _render(self, result: Result, hidden: frozenset[PartitionKey], own: Own) -> Rendered:
         """Render a page, in the collecting thread ahead of a scrape or in a serving thread: one at a time."""
-        rows = families(result.snapshot, result.verdicts, result.state.ledger, own)
+        snapshot, ledger = budget.without(result.snapshot, result.state.ledger, hidden)
+        rows = families(snapshot, result.verdicts, ledger, own)
         with self._writing:
             return self._writer.render(rows, () if self._self_metrics is None else self._self_metrics.read())
 

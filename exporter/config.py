@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter import options
+from exporter import budget, options
 from exporter.options import OPTIONS
 from exporter.values import KubernetesMode, SourceKind, node_name
 from toolkit.errors import ConfigError
 from toolkit.flags import FlagParser
 from toolkit.logs import Log
 from toolkit.options import Option, Parsed, add_arguments, read
+from toolkit.site import Site
 from toolkit.web.server import Web
 from toolkit.yamltree import quoted
 
@@ -37,6 +38,7 @@ class Sources:
     hami: Path | None = None
     mps: Path | None = None
     dra: Path | None = None
+    dcgm: Site | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Collect:
     tick: float
     departed_keep: float
     policy_file: Path | None = None
+    series_limit: int = budget.DEFAULT  # of a page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +88,9 @@ def settings(
 
 
 def _refuse_contradictions(parsed: Parsed, problems: list[str]) -> None:
-    problems.extend(
-        f"{parsed.given(option)} is not in this version"
-        for option in OPTIONS
-        if option.planned and parsed[option] != option.parse(option.default)
-    )
     kind = parsed[options.SOURCE]
     needs: Mapping[SourceKind, tuple[Option[object], ...]] = {
+        SourceKind.NVML: (options.DCGM_URL,),
         SourceKind.SIMULATOR: (options.SCENARIO, options.SEED),
         SourceKind.REPLAY: (options.REPLAY_FILE,),
     }
@@ -124,12 +123,14 @@ def _settings(parsed: Parsed, environ: Mapping[str, str], hostname: Callable[[],
             hami=parsed[options.HAMI],
             mps=parsed[options.MPS],
             dra=parsed[options.DRA],
+            dcgm=parsed[options.DCGM_URL],
         ),
         collect=Collect(
             node=parsed[options.NODE_NAME] or _own_name(environ, hostname),
             tick=parsed[options.TICK],
             departed_keep=parsed[options.DEPARTED_KEEP],
             policy_file=parsed[options.POLICY_FILE],
+            series_limit=parsed[options.SERIES_LIMIT],
         ),
         log=Log(level=parsed[options.LOG_LEVEL], format=parsed[options.LOG_FORMAT]),
         once=parsed[options.ONCE],

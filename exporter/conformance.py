@@ -16,8 +16,8 @@ from exporter.verdict import KEPT, Cause, Verdict, blind, broken
 _PERCENT = 0.005
 """Shares are set in whole percents."""
 
-_VOUCHED = frozenset({Sharing.HAMI, Sharing.DRA})
-"""Modes whose records somebody else than the tenant stands for: the kubelet's ids, the claim's status."""
+_VOUCHED = frozenset({Sharing.DRA})
+"""Modes whose records somebody else than the tenant stands for: a claim's status. HAMi's and KAI's are the pods' own text."""
 
 
 def conformance(partition: Partition, holders: Sequence[Partition], policy: Policy) -> Verdict:
@@ -81,8 +81,9 @@ def _enforced(partition: Partition, policy: Policy) -> Verdict:
     limit = partition.limit
     if isinstance(limit, Missing):
         return blind(limit.reason)
+    share = 1.0 if limit.compute is None else limit.compute  # no limit of the share is all of it
     pairs = (
-        (partition.promise.compute, limit.compute, _PERCENT, 0.0),
+        (partition.promise.compute, share, _PERCENT, 0.0),
         (partition.promise.memory, limit.memory_bytes, 0.0, policy.memory_tolerance),
     )
     worst = 0.0

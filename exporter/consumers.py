@@ -8,8 +8,8 @@ unknown: a process is not charged to the only holder because he is the only one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from exporter.catalogue import PartitionKey
 from exporter.leases import Lease
@@ -52,8 +52,13 @@ def consumers_of(
     table: ProcessTable | Missing,
     pods: PodIndex,
     policy: Policy,
+    guessed: Collection[tuple[str, str]] = (),
 ) -> tuple[Consumer, ...] | Missing:
-    """Place every process of the device; Missing when the driver or procfs does not show them."""
+    """Place every process of the device; Missing when the driver or procfs does not show them.
+
+    `guessed` are pods (namespace, name) of which the kubelet says that they have a part of the device, whatever their
+    records say: a record is the pod's own text, and no tenant makes itself a stranger by what it writes.
+    """
     processes = device.use.processes
     if isinstance(processes, Missing):
         return processes
@@ -62,7 +67,7 @@ def consumers_of(
     if processes and not any(process.pid in table for process in processes):
         # Not one of the driver's pids is in procfs: they are numbers of another pid namespace (hostPID is off).
         return Missing(Reason.HOST_PID)
-    placed = (_place(process, table.get(process.pid), holders, pods, policy) for process in processes)
+    placed = (_place(process, table.get(process.pid), holders, pods, policy, guessed) for process in processes)
     return tuple(sorted(placed, key=lambda consumer: consumer.process.pid))
 
 
@@ -109,6 +114,7 @@ def _place(
     holders: Sequence[Lease],
     pods: PodIndex,
     policy: Policy,
+    guessed: Collection[tuple[str, str]],
 ) -> Consumer:
     if facts is None:
         return Consumer(process=process, command="", relation=Relation.UNKNOWN)
@@ -119,7 +125,9 @@ def _place(
         pod = pods.by_cgroup.get(candidate.pod_uid)
         if pod is not None:
             container = pod.container_ids.get(candidate.container_id or "", "")
-            return _of_pod(process, facts.command, pod, container, holders, policy)
+            found = _of_pod(process, facts.command, pod, container, holders, policy)
+            excused = found.relation is Relation.ROGUE and (pod.namespace, pod.name) in guessed
+            return replace(found, relation=Relation.POD) if excused else found
     return Consumer(process=process, command=facts.command, relation=Relation.UNKNOWN)
 
 

@@ -87,7 +87,7 @@ class DemandPolicy:
     kept_margin: float = 0.04
     appetite_margin: float = 0.2
     least_share: float = 0.004  # below it whole percents say nothing
-    least_told: float = 0.03  # below it whole percents are too coarse to say broken from queueing
+    least_told: float = 0.02  # below it whole percents are too coarse to say broken from queueing
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ class Verdict:
         return self
 
 
-_ALWAYS = 0.9
+ALWAYS = 0.9
 """A backlog declared for this part of the window is one."""
 
-_SELDOM = 0.5
+SELDOM = 0.5
 """A workload that declares no backlog for this part of the window keeps up with its arrivals."""
 
 _SAME = 0.97
@@ -70,6 +70,18 @@ def decide(window: Means, levels: tuple[Level, ...], promise: float, policy: Dem
     return _queueing(window, entitled, unplaced, policy)
 
 
+def or_untold(verdict: Verdict, unplaced: Means | None, policy: DemandPolicy) -> Verdict:
+    """A holder that seems to use nothing need not be idle while something works here that cannot be placed: it may be its own.
+
+    A pod that has just begun is unplaced for a second or two, which must not make its neighbours blind for a window.
+    """
+    if verdict.answer is not Answer.IDLE or unplaced is None:
+        return verdict
+    if unplaced.seconds < policy.least_seconds or unplaced.share < policy.least_share:
+        return verdict
+    return Verdict(Answer.BLIND, reason=Reason.AMBIGUOUS, settled=False)
+
+
 def _content(remembered: Bounds, inferred_now: Bounds, share: float, threshold: float) -> bool:
     """Whether it gets what it took when less stood in its way; a tenth less only if the shares of now agree."""
     if share >= _SAME * remembered.high:
@@ -79,14 +91,14 @@ def _content(remembered: Bounds, inferred_now: Bounds, share: float, threshold: 
 
 def _declared(backlog: float, share: float, unplaced: float, promise: float, threshold: float) -> Verdict | None:
     """The workload's own word: waiting all the time is wanting the whole promise, mostly not waiting is being content."""
-    if backlog >= _ALWAYS:
+    if backlog >= ALWAYS:
         whole = Bounds(promise, promise, promise)
         if share >= threshold * promise:
             return Verdict(Answer.KEPT, Evidence.DECLARED, None, whole, share)
         if share + unplaced < (threshold - _SAMPLING) * promise:
             return Verdict(Answer.BROKEN, Evidence.DECLARED, None, whole, share)
         return Verdict(Answer.BLIND, Evidence.DECLARED, DEMAND_UNKNOWN, whole, share, False, True)  # noqa: FBT003
-    if backlog <= _SELDOM:
+    if backlog <= SELDOM:
         enough = min(share, promise)
         return Verdict(Answer.KEPT, Evidence.DECLARED, None, Bounds(enough, enough, promise), share)
     return None

@@ -10,6 +10,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.demand_elasticity import Moves
+
 EDGES = (0.12, 0.4, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0, 7.0)
 """Upper ends of the levels of pressure; the last level has none."""
 
@@ -17,6 +19,7 @@ FULL = 60.0
 """Seconds that a level remembers in full weight; more is forgotten as it comes, so that a change of habit shows."""
 
 _TOUCH = 1e-6
+_STILL = Moves()
 
 
 class Entry(NamedTuple):
@@ -32,6 +35,7 @@ class Entry(NamedTuple):
     square: float = 0.0  # of the share
     backlog: float = 0.0  # seconds with a declared backlog
     told: float = 0.0  # seconds with a declaration
+    moves: Moves = _STILL
 
 
 class Level(NamedTuple):
@@ -60,6 +64,7 @@ class Means(NamedTuple):
     pressure: float
     swing: float  # standard deviation of its share over the seconds in which it used something
     backlog: float | None  # part of the told seconds with a declared backlog; None when nothing was told
+    moves: tuple[Moves, Moves] = (_STILL, _STILL)  # at the start of the window and at its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,7 @@ def means(track: Track, horizon: float) -> Means | None:
         pressure=max(0.0, (last.pressure - first.pressure) / seconds),
         swing=variance**0.5,
         backlog=(last.backlog - first.backlog) / told if told > 0.0 else None,
+        moves=(first.moves, last.moves),
     )
 
 

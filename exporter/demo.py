@@ -54,6 +54,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], stdout: TextIO) -> int
         pods=node.pods,
         processes=node.processes,
         enforcers=node.enforcers,
+        dcgm=node.dcgm,
     )
     collector = Collector("gpu-node-07", sources, clock=Clock(moved.read, moved.read))
     live = stdout.isatty()

@@ -25,7 +25,7 @@ and stands here by the same name that people look for. Drifts that a snapshot ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,7 +53,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One drift. `where` is a device's UUID, or empty for the node; `holder` the partition that it is about."""
+    """One drift. `where` is a device's UUID, or empty for the node; `holder` the partition that it is about.
+
+    `who` are the pods, containers, claims, devices or commands that it is about where that is no partition, a few of them.
+    """
 
     number: int
     name: str
@@ -61,6 +64,10 @@ class Drift:
     where: str = ""
     holder: PartitionKey | None = None
     count: int = 1
+    who: tuple[str, ...] = ()
+
+
+_MOST_NAMED = 8
 
 
 Idle = Mapping[PartitionKey, float]
@@ -78,6 +85,7 @@ def find(snapshot: Snapshot, verdicts: Verdicts, policy: Policy, idle: Idle) -> 
         *_of_node(snapshot),
         *_counted(snapshot),
         *(drift for partition in snapshot.partitions for drift in _of_partition(partition, verdicts)),
+        *_of_claims(snapshot),
         *_oversold(snapshot, policy),
         *_strangers(snapshot),
         *_unused(snapshot, since),
@@ -108,10 +116,17 @@ _COUNTED = (
 
 
 def _counted(snapshot: Snapshot) -> Iterator[Drift]:
+    held = {partition.grant.odd for partition in snapshot.partitions if partition.grant is not None}
     for kind, number, name, severity in _COUNTED:
         count = snapshot.orphans.get(kind, 0)
-        if count:
-            yield Drift(number, name, severity, count=count)
+        if count and kind not in held:  # else it is told of those who hold it
+            yield Drift(
+                number, name, severity, count=count, who=_named(who for of, who in snapshot.found if of == kind)
+            )
+
+
+def _named(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(names))[:_MOST_NAMED])
 
 
 def _of_partition(partition: Partition, verdicts: Verdicts) -> Iterator[Drift]:
@@ -125,6 +140,16 @@ def _of_partition(partition: Partition, verdicts: Verdicts) -> Iterator[Drift]:
     for check, (number, name, severity) in _ASKED:
         if check(partition):
             yield Drift(number, name, severity, partition.key.device, partition.key)
+
+
+def _of_claims(snapshot: Snapshot) -> Iterator[Drift]:
+    """Holders whose claim is not as it was allocated, once that is no race any more."""
+    settled = {kind for kind, _ in snapshot.found}
+    for partition in snapshot.partitions:
+        kind = "" if partition.grant is None else partition.grant.odd
+        if kind in settled:
+            severity = next((how for of, _, _, how in _COUNTED if of == kind), Severity.AT_RISK)
+            yield Drift(6, "claim_drift", severity, partition.key.device, partition.key)
 
 
 _BROKEN: Mapping[Guarantee, Mapping[Cause, tuple[int, str]]] = {
@@ -168,29 +193,36 @@ _ASKED: tuple[tuple[Callable[[Partition], bool], tuple[int, str, Severity]], ...
 )
 
 
-def _oversold(snapshot: Snapshot, policy: Policy) -> Iterator[Drift]:
-    """Fractions on record that come to more than the device, whoever stands for them.
+_BY_PODS = frozenset({Sharing.HAMI, Sharing.KAI})
 
-    KAI's are a pod's own labels: what one tenant writes there must not break another's conformance, and so is told here alone.
+
+def _oversold(snapshot: Snapshot, policy: Policy) -> Iterator[Drift]:
+    """Parts on record that come to more than the device, where nobody but the pods themselves stands for the records.
+
+    What one tenant writes on its pod must not break another's conformance, and so is told here alone.
     """
     by_device: dict[str, list[Partition]] = {}
     for partition in snapshot.partitions:
-        if partition.sharing is Sharing.KAI:
+        if partition.sharing in _BY_PODS:
             by_device.setdefault(partition.key.device, []).append(partition)
     for device, holders in sorted(by_device.items()):
-        if oversold(holders, policy, vouched=frozenset({Sharing.KAI})) > 0:
+        if oversold(holders, policy, vouched=_BY_PODS) > 0:
             yield Drift(7, "oversubscribed", Severity.AT_RISK, device)
 
 
 def _strangers(snapshot: Snapshot) -> Iterator[Drift]:
     held = {partition.key.device for partition in snapshot.partitions}
     for uuid, consumers in snapshot.consumers.items():
-        settled = [] if isinstance(consumers, Missing) else [each.relation for each in consumers if each.settled]
-        rogues, hosts = settled.count(Relation.ROGUE), settled.count(Relation.HOST)
+        settled = [] if isinstance(consumers, Missing) else [each for each in consumers if each.settled]
+        rogues = [each for each in settled if each.relation is Relation.ROGUE]
+        hosts = [each for each in settled if each.relation is Relation.HOST]
         if rogues:
-            yield Drift(8, "rogue_process", Severity.BREACH if uuid in held else Severity.WARNING, uuid, count=rogues)
+            bad = Severity.BREACH if uuid in held else Severity.WARNING
+            who = _named(f"{each.namespace}/{each.pod}" for each in rogues)
+            yield Drift(8, "rogue_process", bad, uuid, count=len(rogues), who=who)
         if hosts:
-            yield Drift(9, "host_process", Severity.BREACH if uuid in held else Severity.INFO, uuid, count=hosts)
+            bad = Severity.BREACH if uuid in held else Severity.INFO
+            yield Drift(9, "host_process", bad, uuid, count=len(hosts), who=_named(each.command for each in hosts))
 
 
 def _is_idle(partition: Partition, verdicts: Verdicts) -> bool:

@@ -6,11 +6,13 @@ Pure text, for terminal screens. The words name the reading that decided, so tha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from exporter.model import Missing, Partition, PromiseClass, Promised, Reason, Sharing
 from exporter.verdict import Cause, Guarantee, Outcome, Verdict
 
 _GIB = 1024**3
+_Taker = TypeVar("_Taker")
 
 
 def promise_words(partition: Partition) -> str:
@@ -59,19 +61,39 @@ def verdict_words(partition: Partition, guarantee: Guarantee, verdict: Verdict) 
         case Outcome.BLIND:
             return f"{guarantee} cannot be told: {_REASONS.get(verdict.reason or Reason.ERROR, 'the source failed')}."
         case Outcome.BROKEN:
-            return " ".join(_broken(partition, cause, lost) for cause, lost in verdict.loss.items())
+            return " ".join(_broken(partition, cause, verdict) for cause in largest_first(verdict.loss))
 
 
-def _broken(partition: Partition, cause: Cause, lost: float) -> str:
+def largest_first(losses: Mapping[_Taker, float]) -> list[_Taker]:
+    """What took something, the one that took the most first; those that took the same as they come."""
+    return sorted(losses, key=lambda taker: -losses[taker])
+
+
+def _broken(partition: Partition, cause: Cause, verdict: Verdict) -> str:
     return _CAUSES[cause].format(
         device=partition.key.device,
         promised=partition.promised_profile or "device",
         attached="?" if partition.device is None else partition.device.profile,
-        lost=percent(lost),
+        lost=percent(verdict.loss[cause]),
+        **_takers(verdict),
         held=partition.holders,
         offered=_count(partition),
     )
 
+
+def _takers(verdict: Verdict) -> Mapping[str, str]:
+    """Words for the neighbours that took something: one by its name, of several the first few with what each took."""
+    named = largest_first(verdict.neighbours)
+    if len(named) == 1:
+        return {"takers": "/".join(named[0]), "their": "its", "promises": "promise"}
+    told = [f"{'/'.join(pod)} {percent(verdict.neighbours[pod])}" for pod in named[:_NAMED]]
+    if len(named) > _NAMED:
+        told.append("…")
+    who = f"Neighbours ({', '.join(told)})" if told else "Neighbours"
+    return {"takers": who, "their": "their", "promises": "promises"}
+
+
+_NAMED = 3
 
 _CAUSES: Mapping[Cause, str] = {
     Cause.DEVICE_LOST: "{device} has fallen off the bus or needs a reset: the driver answers GPU_IS_LOST.",
@@ -85,7 +107,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.WRONG_PROFILE: "{promised} was promised and {attached} is attached: {lost} is missing.",
     Cause.OVERSUBSCRIBED: "{held} slots of {device} are held, {offered} are offered.",
     Cause.UNENFORCED: "The limit that was promised is not set.",
-    Cause.NEIGHBOUR: "Neighbours on the device take {lost} of it, in excess of their own promises.",
+    Cause.NEIGHBOUR: "{takers} took {lost} of what it is due, beyond {their} own {promises}.",
     Cause.HOST_PROCESS: "A process of the host, of no pod, is on the device: {lost} is lost.",
     Cause.ROGUE_POD: "A pod that holds no part of the device runs on it.",
     Cause.NEIGHBOUR_OVERRUN: "A neighbour holds more memory than it was promised.",
@@ -93,7 +115,7 @@ _CAUSES: Mapping[Cause, str] = {
     Cause.POWER_CAP: "The board's power limit holds the clocks down: {lost} is lost.",
     Cause.THERMAL: "The GPU is too hot and slows its clocks: {lost} is lost.",
     Cause.HW_SLOWDOWN: "The hardware slows the clocks: {lost} is lost.",
-    Cause.SWITCHING: "Nobody used {lost} of what it wanted: switching between processes, and gaps.",
+    Cause.SWITCHING: "Nobody used {lost} of what it is due: switching between processes, and gaps.",
     Cause.UNKNOWN: "{lost} is missing and no reading says why.",
 }
 

@@ -19,6 +19,7 @@ from math import isfinite
 from typing import TypeVar
 
 from exporter.catalogue import METRICS, Kind, Metric
+from exporter.labelvalue import MAX_BYTES, bounded
 from exporter.model import Missing, Reading
 
 K = TypeVar("K", bound=tuple[str, ...])
@@ -228,14 +229,10 @@ def number(value: float) -> str:
 
 
 def escape(value: str) -> str:
-    r"""Escape a label value: backslash, double quote and newline.
-
-    A lone surrogate (an undecodable byte of a process name) would not encode: it becomes U+FFFD.
-    """
-    if value.isalnum() and value.isascii():
+    r"""Escape a label value: backslash, double quote and newline; cut when it is longer than any name."""
+    if value.isalnum() and value.isascii() and len(value) <= MAX_BYTES:
         return value
-    clean = value.encode("utf-8", "replace").decode() if not value.isascii() else value
-    return clean.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return bounded(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _head(name: str, kind: str, help_text: str, *, total: str) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from exporter.availability import Faults, availability, remember
 from exporter.catalogue import PartitionKey
 from exporter.conformance import conformance
-from exporter.exclusive_compute import exclusive_compute
+from exporter.exclusive_compute import Slow, exclusive_compute, slow_since
 from exporter.isolation import isolation
 from exporter.memory_guarantee import memory as memory_verdict
 from exporter.model import (
@@ -44,6 +44,7 @@ class JudgeMemory:
     faults: Faults = field(default_factory=Faults)
     trust: TrustMemory = field(default_factory=TrustMemory)
     shared: SharedMemory = field(default_factory=SharedMemory)
+    slow: Mapping[GpuUuid, Slow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class _Bench:
     holders: Mapping[DeviceUuid, Sequence[Partition]]
     gpus: Mapping[GpuUuid, GpuUse]
     shared: Mapping[PartitionKey, Verdict]
+    slow: Mapping[GpuUuid, Slow]
 
 
 def judge(snapshot: Snapshot, policy: Policy, memory: JudgeMemory) -> tuple[Verdicts, JudgeMemory]:
@@ -75,9 +77,10 @@ def judge(snapshot: Snapshot, policy: Policy, memory: JudgeMemory) -> tuple[Verd
         holders=holders,
         gpus={state.gpu.uuid: state.use for state in snapshot.gpus},
         shared=shared,
+        slow=slow_since(snapshot.gpus, snapshot.at, policy, memory.slow),
     )
     verdicts = {partition.key: _answers(partition, bench) for partition in snapshot.partitions}
-    return verdicts, JudgeMemory(faults, trusted, seen)
+    return verdicts, JudgeMemory(faults, trusted, seen, bench.slow)
 
 
 def _answers(partition: Partition, bench: _Bench) -> Mapping[Guarantee, Verdict]:
@@ -119,7 +122,9 @@ def _compute(partition: Partition, bench: _Bench) -> Verdict:
     mode = partition.mode
     if mode in _EXCLUSIVE:
         use = bench.gpus.get(GpuUuid(partition.key.gpu))
-        return blind(Reason.UNSUPPORTED) if use is None else exclusive_compute(partition, use, bench.policy)
+        if use is None:
+            return blind(Reason.UNSUPPORTED)
+        return exclusive_compute(partition, use, bench.policy, bench.slow.get(GpuUuid(partition.key.gpu)))
     if mode is Sharing.MPS:
         # Kernels of MPS clients run side by side, not in turns: the model of turns does not hold.
         return blind(Reason.MODEL_NOT_APPLICABLE)

@@ -24,11 +24,13 @@ import re
 from dataclasses import dataclass
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_GPU = re.compile(rf"GPU-{_UUID}", re.IGNORECASE)
-_MIG = re.compile(rf"MIG-{_UUID}", re.IGNORECASE)
-_MIG_PATH = re.compile(rf"MIG-(GPU-{_UUID})/([0-9]+)/([0-9]+)", re.IGNORECASE)
+_ANY_CASE = re.IGNORECASE | re.ASCII
+"""ASCII: else `I` in any case is a Turkish one too, and what is spelled so would be taken for another's device."""
+_GPU = re.compile(rf"GPU-{_UUID}", _ANY_CASE)
+_MIG = re.compile(rf"MIG-{_UUID}", _ANY_CASE)
+_MIG_PATH = re.compile(rf"MIG-(GPU-{_UUID})/([0-9]+)/([0-9]+)", _ANY_CASE)
 _MINOR = re.compile(r"nvidia([0-9]+)(?:/gi([0-9]+))?(?:/vgpu([0-9]+))?")
-_SPLIT = re.compile(rf"(GPU-{_UUID})-([0-9]+)", re.IGNORECASE)
+_SPLIT = re.compile(rf"(GPU-{_UUID})-([0-9]+)", _ANY_CASE)
 _REPLICA = re.compile(r"[0-9]+")
 _CLAIMED = re.compile(r"gpu-([0-9]{1,9})(?:-mig-[0-9a-z.+-]{1,64}-([0-9]{1,9})-([0-9]{1,9}))?")
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from exporter.activity import ActivityMemory, Told, misnamed, with_activity
 from exporter.consumers import carried, consumers_of
 from exporter.ids import ClaimId
 from exporter.leases import Leases
@@ -49,6 +50,7 @@ class Memory:
     standing: Standing = field(default_factory=Standing)
     suspected: Mapping[tuple[str, str], Suspicion] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    activity: ActivityMemory = field(default_factory=ActivityMemory)
     processes: ProcessTable | Missing = field(default_factory=dict)
 
     @property
@@ -63,12 +65,13 @@ def join(evidence: Evidence, memory: Memory, policy: Policy, last: Snapshot | No
     `last` is the snapshot of the join before with its promises, if it was joined by the same policy: what is the same now is
     taken over from it. The snapshot that is returned is the same with and without it, but for promises that are read.
     """
-    here = world(evidence.driver, memory.seen)
+    told, activity = with_activity(evidence.driver, evidence.dcgm, evidence.at, memory.activity)
+    here = world(told.driver, memory.seen)
     labels = _labels(evidence.pods, memory)
     standing = stand(memory.standing, evidence.allocations, evidence.pods, evidence.prepared, here, labels)
     before = last if standing.facts is memory.standing.facts else None
     consumers = _consumers(evidence, here, standing, policy, before, memory.processes)
-    findings = standing.oddities | _strangers(consumers)
+    findings = standing.oddities | _strangers(consumers) | told.findings
     suspected = _suspected(findings, memory.suspected, evidence)
     confirmed = _confirmed(suspected, evidence, policy)
     consumers = {uuid: _settled(uuid, found, confirmed) for uuid, found in consumers.items()}
@@ -95,10 +98,17 @@ def join(evidence: Evidence, memory: Memory, policy: Policy, last: Snapshot | No
         events=() if isinstance(evidence.driver, Missing) else evidence.driver.events,
         doubt=here.doubt,
         declared=evidence.declared,
+        refused=told.refused,
+        misnamed=_misnamed(told, standing.leases) if told.named else {},
         mig_config=_reconfiguring(labels),
+        found=confirmed,
     )
     seen = memory.seen.after(here, standing.holders)
-    return snapshot, Memory(seen, standing, suspected, labels, evidence.processes)
+    return snapshot, Memory(seen, standing, suspected, labels, activity, evidence.processes)
+
+
+def _misnamed(told: Told, leases: Leases) -> dict[DeviceUuid, int]:
+    return misnamed(told.named, {(DeviceUuid(key.device), key.namespace, key.pod) for key in leases.by_key})
 
 
 _CONFIG_STATE = "nvidia.com/mig.config.state"
@@ -160,7 +170,8 @@ def _consumers(
             continue  # under MIG the parent's list repeats the instances' processes
         again = carried(before[uuid], device.use.processes, then, evidence.processes) if uuid in before else None
         holders = standing.holders.get((device.gpu, uuid), ())
-        found[uuid] = again or consumers_of(device, holders, evidence.processes, standing.pods, policy)
+        guessed = standing.guessed.get(device.gpu, ())
+        found[uuid] = again or consumers_of(device, holders, evidence.processes, standing.pods, policy, guessed)
     return found
 
 

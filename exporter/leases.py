@@ -9,13 +9,13 @@ resolves to another device later is the same lease on a device that is gone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.catalogue import PartitionKey
 from exporter.claims import Claimed, index
 from exporter.holdings import Held, Name, holdings
-from exporter.ids import ClaimId, DeviceId, MigPathId, MinorId, UnknownId
+from exporter.ids import ClaimId, DeviceId, MigPathId, MinorId, SplitId, UnknownId
 from exporter.model import Allocation, Allocations, DeviceUuid, Missing, Owner, Pod, Pods, PromiseSource
 from exporter.promised_profile import promised_profile
 from exporter.records import Grant, Prepared, Role, Sharing
@@ -89,12 +89,16 @@ def hold(
     claimed = Claimed() if isinstance(pods, Missing) else index(pods.claims, prepared)
     store = None if isinstance(pods, Missing) else known
     held = holdings(allocations.items, known, _remembered(current, known), claimed, oddities)
+    split = _split(allocations)
     for each, found in _placed(held, allocations.serial, store, world, current, oddities):
         item = each.item
-        bound[(item.namespace, item.pod, item.container, item.device)] = found
         key = PartitionKey(found.gpu, found.uuid, item.namespace, item.pod, item.container)
+        if _by_pod(each) and key not in current.by_key and not (split is None or found.gpu in split):
+            oddities.add(("unresolved_device_id", f"{item.resource} {item.device}"))
+            continue
+        bound[(item.namespace, item.pod, item.container, item.device)] = found
         grouped[key].append(each)
-    for key in _conflicting(grouped, oddities):
+    for key in _conflicting(grouped, current, oddities):
         del grouped[key]
     by_key = {key: _lease(key, items, current.by_key.get(key), known, world, labels) for key, items in grouped.items()}
     for key, lease in current.by_key.items():
@@ -104,6 +108,19 @@ def hold(
     reborn = {name: serial for name, serial in current.reborn.items() if serial >= allocations.serial}
     folded = Leases(dict(sorted(by_key.items())), kept_bound, reborn, allocations.serial)
     return Holding(folded, frozenset(oddities), complete=grouped.keys() == by_key.keys())
+
+
+def _split(allocations: Allocations) -> frozenset[str] | None:
+    """GPUs that HAMi's plugin gives out in parts, as the kubelet tells them; None where it does not tell what is offered."""
+    if isinstance(allocations.allocatable, Missing):
+        return None
+    told = [device for _, device in allocations.allocatable] + [item.device for item in allocations.items]
+    return frozenset(device.uuid for device in told if isinstance(device, SplitId))
+
+
+def _by_pod(held: Held) -> bool:
+    """Whether nobody but the pod itself says which device it is: HAMi's record, which whoever may annotate pods may write."""
+    return held.grant is not None and held.grant.sharing in {Sharing.HAMI, Sharing.MIG} and not held.grant.claim
 
 
 def _remembered(leases: Leases, known: Mapping[tuple[str, str], Pod]) -> dict[Name, list[Grant]]:
@@ -183,21 +200,27 @@ def _found(item: Allocation, world: World, leases: Leases) -> Found | None:
     return world.resolve(item.device)
 
 
-def _conflicting(grouped: Mapping[PartitionKey, Iterable[Held]], oddities: set[tuple[str, str]]) -> list[PartitionKey]:
+def _conflicting(
+    grouped: Mapping[PartitionKey, Sequence[Held]], before: Leases, oddities: set[tuple[str, str]]
+) -> list[PartitionKey]:
     """Two pods that both claim a device for themselves: nobody can tell whose it is, so it is neither's.
 
-    Containers of one claim have it together, and an administrator's access takes nothing.
+    Containers of one claim have it together, and an administrator's access takes nothing. What only the pod itself says
+    takes no device from whom the kubelet or a claim gave it to, nor from who has it already.
     """
     exclusive: dict[tuple[str, str], dict[PartitionKey, object]] = defaultdict(dict)
     for key, items in grouped.items():
         if not any(_part(each) for each in items):
-            claims = {each.grant.claim for each in items if each.grant is not None}
+            claims = {each.grant.claim for each in items if each.grant is not None and each.grant.claim}
             exclusive[(key.gpu, key.device)][key] = claims.pop() if claims else (key.namespace, key.pod)
     conflicting: list[PartitionKey] = []
     for (_, device), claimants in exclusive.items():
         if len(set(claimants.values())) > 1:
             oddities.add(("conflict", device))
-            conflicting.extend(claimants)
+            vouched = [key for key in claimants if not any(_by_pod(each) for each in grouped[key])]
+            first = vouched or [key for key in claimants if key in before.by_key]
+            sure = len({claimants[key] for key in first}) == 1
+            conflicting.extend(key for key in claimants if not sure or key not in first)
     return conflicting
 
 

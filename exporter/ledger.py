@@ -25,6 +25,12 @@ _UJ = 1_000_000
 _ABSURD_JOULES = 1e15
 """A kilowatt takes 30,000 years to this; the counter is a 64-bit number of millijoules and can be garbage above it."""
 
+MOST_NEIGHBOURS = 64
+"""Neighbours that are named for a guarantee of a partition, in its whole life; what later ones take is OTHERS'."""
+
+OTHERS: Neighbour = ("", "(others)")
+"""No namespace and no name that Kubernetes would accept, so that it is taken for no pod."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -172,7 +178,14 @@ class _Counts:
 
     def _blame(self, guarantee: Guarantee, neighbours: Mapping[Neighbour, float], lost: int) -> None:
         for who, part in zip(neighbours, apportion(lost, tuple(neighbours.values())), strict=True):
-            self.to_neighbour = _with(self.to_neighbour, (guarantee, who), part)
+            self.to_neighbour = _with(self.to_neighbour, (guarantee, self._named(guarantee, who)), part)
+
+    def _named(self, guarantee: Guarantee, who: Neighbour) -> Neighbour:
+        """The neighbour itself, as long as not too many are named already: a tenant can make pods without end."""
+        if (guarantee, who) in self.to_neighbour:
+            return who
+        named = sum(of is guarantee for of, _ in self.to_neighbour)
+        return who if named < MOST_NEIGHBOURS else OTHERS
 
 
 def _with(counts: Mapping[K, int], key: K, part: int) -> Mapping[K, int]:

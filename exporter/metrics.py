@@ -5,14 +5,25 @@ Pure. A reading that is missing has no row; counters have theirs from birth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from exporter import catalogue as c
 from exporter.exposition import Distribution, Family, columns, distributions, family
 from exporter.ledger import NS, Ledger
-from exporter.model import Consumer, Device, GpuUuid, Missing, Partition, Reading, Reason, Snapshot, Throttle
+from exporter.model import (
+    Device,
+    DeviceUuid,
+    GpuUuid,
+    Missing,
+    Partition,
+    Reading,
+    Reason,
+    Relation,
+    Snapshot,
+    Throttle,
+)
 from exporter.verdict import Guarantee, Outcome, Verdicts
 
 _UJ = 1_000_000
@@ -139,14 +150,30 @@ def _partitions(snapshot: Snapshot, verdicts: Verdicts) -> Iterator[Family]:
     yield columns(c.USED_COMPUTE, keys, [p.used_compute for p in partitions])
     yield columns(c.USED_MEMORY, keys, [p.used_memory_bytes for p in partitions])
     yield columns(c.OBTAINABLE_MEMORY, keys, [p.obtainable_memory_bytes for p in partitions])
-    yield columns(c.PARTITION_PROCESSES, keys, [_count(p.consumers) for p in partitions])
+    yield columns(c.PARTITION_PROCESSES, keys, _processes(snapshot))
 
 
 _NOT_PROMISED = Missing(Reason.NOT_CONFIGURED)
 
 
-def _count(consumers: tuple[Consumer, ...] | Missing) -> Reading:
-    return consumers if isinstance(consumers, Missing) else len(consumers)
+def _processes(snapshot: Snapshot) -> list[Reading]:
+    """How many processes each partition has. One that cannot be placed may be anybody's on its device: 0 would be a claim."""
+    unplaced = {
+        device
+        for device, found in snapshot.consumers.items()
+        if not isinstance(found, Missing) and any(consumer.relation is Relation.UNKNOWN for consumer in found)
+    }
+    return [_count(partition, unplaced) for partition in snapshot.partitions]
+
+
+def _count(partition: Partition, unplaced: Collection[DeviceUuid]) -> Reading:
+    found = partition.consumers
+    if isinstance(found, Missing):
+        return found
+    return _AMBIGUOUS if partition.key.device in unplaced else len(found)
+
+
+_AMBIGUOUS = Missing(Reason.AMBIGUOUS)
 
 
 def _partition_info(partition: Partition, node: str) -> c.PartitionInfoKey:

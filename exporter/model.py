@@ -140,6 +140,29 @@ class Process:
     sm_share: Reading  # share of the whole GPU's SM time in the last sample period; Missing under MIG
 
 
+@dataclass(frozen=True, slots=True)
+class EngineRun:
+    """An engine's activity in several samples together, in all of whose time there ran what runs there now."""
+
+    began: float  # the earliest that the first of them is over, monotonic seconds
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Where readings of a device come from that are not the driver's own; each is a mean over a time that has passed."""
+
+    source: str  # as in `slicewatch_source_up`
+    began: float  # the earliest that the mean is over, monotonic seconds
+    seen: float  # when it was first seen
+    interval: float  # seconds that it is the mean of
+    covers: bool = True  # what runs there now ran in all of that time, as far as can be told
+    engine: EngineRun | None = None  # None: too few samples, or something came to run there since
+    low_confidence: bool = False  # known to be too low now and then
+    readings: frozenset[str] = frozenset()  # which of the device's readings
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceUse:
     """The readings of one device (whole GPU or MIG instance). Ratios are relative to the device itself."""
@@ -155,6 +178,7 @@ class DeviceUse:
     ecc_corrected: Reading  # volatile counts
     ecc_uncorrected: Reading
     processes: tuple[Process, ...] | Missing
+    sampled: Sampled | None = None  # of the readings that another source gave; None: all are the driver's
 
 
 class Throttle(StrEnum):
@@ -486,4 +510,9 @@ class Snapshot:
     declared: Mapping[tuple[str, str], bool | Missing] = field(
         default_factory=dict
     )  # (namespace, pod) → work is waiting
+    refused: Mapping[str, int] = field(default_factory=dict)  # check → values refused before the join
+    misnamed: Mapping[DeviceUuid, int] = field(
+        default_factory=dict
+    )  # pods that another source wrongly says hold a device
     mig_config: str = ""  # what the node's labels say of a MIG reconfiguration under way: pending, rebooting or failed
+    found: frozenset[tuple[str, str]] = frozenset()  # what orphans count, by kind and by what it is about

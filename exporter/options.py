@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from exporter.values import SourceKind, kubernetes, node_name, scenario
+from exporter import budget
+from exporter.values import SourceKind, dcgm_url, kubernetes, node_name, scenario
 from toolkit import values
 from toolkit.options import Option, table
 
@@ -26,6 +27,13 @@ MAX_REQUESTS = Option(
     parse=values.whole_number(1, 10_000),
     default="40",
     help="Requests answered at a time; one more is answered 503. Health checks do not count.",
+)
+SERIES_LIMIT = Option(
+    name="web.series-limit",
+    metavar="N",
+    parse=values.whole_number(budget.LEAST, 10_000_000),
+    default=str(budget.DEFAULT),
+    help="Series of a page at the most; what is above it is left out by whole partitions, the youngest first, and counted.",
 )
 NODE_NAME = Option(
     name="node.name",
@@ -87,7 +95,11 @@ KUBERNETES = Option(
     help="The API server: auto (when this is a pod), off, or a kubeconfig's path with a slash in it.",
 )
 DCGM_URL = Option(
-    name="dcgm.url", metavar="URL", parse=str, default="", help="A dcgm-exporter's page to read.", planned=True
+    name="dcgm.url",
+    metavar="URL",
+    parse=dcgm_url,
+    default="",
+    help="A dcgm-exporter's page, for activity that the driver does not tell; empty switches it off.",
 )
 HAMI = Option(
     name="path.hami",
@@ -158,6 +170,7 @@ OPTIONS: tuple[Option[object], ...] = (
     LISTEN,
     WEB_CONFIG,
     MAX_REQUESTS,
+    SERIES_LIMIT,
     NODE_NAME,
     TICK,
     SOURCE,

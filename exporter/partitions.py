@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.catalogue import PartitionKey
+from exporter.dcgm.reading import DcgmReading
 from exporter.leases import Lease
 from exporter.model import (
     UNREAD,
@@ -49,6 +50,7 @@ class Evidence:
     hooks: Mapping[HookKey, Limit | Missing] = field(default_factory=dict)  # as read back
     daemons: Mapping[DaemonKey, Limit | Missing] = field(default_factory=dict)  # as read back
     prepared: tuple[Prepared, ...] = ()  # by a DRA driver's checkpoint
+    dcgm: DcgmReading | Missing = field(default_factory=lambda: Missing(Reason.NOT_CONFIGURED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

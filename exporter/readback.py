@@ -6,13 +6,13 @@ not asked and has no health to show.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from exporter.ids import ClaimId, GpuId, MigId
 from exporter.metrics import SourceHealth
-from exporter.model import Allocations, DriverReading, Missing, Pods, Reason
+from exporter.model import Allocations, DriverReading, Missing, Pod, Pods, ProcessKind, Reason
 from exporter.records import DaemonKey, HookKey, Limit, Prepared, Sharing
 from exporter.sources.base import DaemonSource, HookSource, PreparedSource
 from exporter.watched import Terms, Watched
@@ -23,8 +23,8 @@ _HOOKS = Terms(period=5.0, deadline=3.0, good_for=30.0)
 _DAEMONS = Terms(period=30.0, deadline=3.0, good_for=120.0)
 _PREPARED = Terms(period=5.0, deadline=3.0, good_for=30.0)
 
-_MOST_KEYS = 1024
-"""Regions read at a time. Pods that hold partitions have fewer; the records on a pod are a tenant's text."""
+_MOST_OF_A_POD = 64
+"""Limits that are read for one pod. Its records are a tenant's text: a long one must not use up what others are read by."""
 
 _MPS_LABELS = ("sharing-strategy", "gke-gpu-sharing-strategy")
 
@@ -118,7 +118,7 @@ class ReadBack:
         self._hooked = _hooked(pods, holders)
         self._gpus = () if isinstance(driver, Missing) else tuple(gpu.index for gpu in driver.inventory.gpus)
         hooks = self._hooks.answer(when, needed=bool(self._hooked))
-        daemons = self._daemons.answer(when, needed=_by_mps(pods))
+        daemons = self._daemons.answer(when, needed=_by_mps(pods, driver))
         prepared = self._prepared.answer(when, needed=_by_claim(allocations))
         silent = hooks if isinstance(hooks, Missing) else Missing(Reason.NOT_YET)
         read: Mapping[HookKey, Limit | Missing] = {} if isinstance(hooks, Missing) else hooks
@@ -143,20 +143,23 @@ def _hooked(pods: Pods | Missing, holders: Collection[tuple[str, str]]) -> tuple
     """Containers whose pods hold partitions and whose records say that a hook limits them."""
     if isinstance(pods, Missing):
         return ()
-    keys = (
-        (pod.uid, grant.container, grant.device.uuid)
-        for pod in pods.items
-        if (pod.namespace, pod.name) in holders and not pod.terminal
-        for grant in pod.grants
-        if grant.sharing is Sharing.HAMI and isinstance(grant.device, GpuId | MigId)
-    )
-    return tuple(key for key, _ in zip(dict.fromkeys(keys), range(_MOST_KEYS), strict=False))
+    holding = (pod for pod in pods.items if (pod.namespace, pod.name) in holders and not pod.terminal)
+    return tuple(key for pod in holding for key in list(dict.fromkeys(_limited(pod)))[:_MOST_OF_A_POD])
 
 
-def _by_mps(pods: Pods | Missing) -> bool:
-    if isinstance(pods, Missing) or isinstance(pods.node_labels, Missing):
-        return False
-    return any(value == "mps" and key.endswith(_MPS_LABELS) for key, value in pods.node_labels.items())
+def _limited(pod: Pod) -> Iterator[HookKey]:
+    for grant in pod.grants:
+        if grant.sharing is Sharing.HAMI and isinstance(grant.device, GpuId | MigId):
+            yield pod.uid, grant.container, grant.device.uuid
+
+
+def _by_mps(pods: Pods | Missing, driver: DriverReading | Missing) -> bool:
+    """By the node's labels, or, on a node without any, by clients that the driver lists."""
+    labels = {} if isinstance(pods, Missing) or isinstance(pods.node_labels, Missing) else pods.node_labels
+    if any(value == "mps" and key.endswith(_MPS_LABELS) for key, value in labels.items()):
+        return True
+    uses = () if isinstance(driver, Missing) else driver.devices.values()
+    return any(p.kind is ProcessKind.MPS for u in uses if not isinstance(u.processes, Missing) for p in u.processes)
 
 
 def _by_claim(allocations: Allocations | Missing) -> bool:

@@ -56,6 +56,7 @@ class Grant:
     claim: str = ""  # uid of the claim (DRA); containers of one claim share its promise
     underlying: Sharing | None = None  # DRA: how the claim's device is shared, where the claim says so
     unhooked: bool = False  # HAMi: the pod's own specification switches the hook off
+    odd: str = ""  # DRA: how what was prepared or handed out differs from what was allocated, as a kind of orphan
 
     @property
     def shared(self) -> bool:

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from exporter.explain import MODES, gibibytes, percent, promise_sizes
+from exporter.explain import MODES, gibibytes, largest_first, percent, promise_sizes
 from exporter.incidents import Happening, Incident, Story
 from exporter.model import GpuState, Missing, Partition, Reading
 from exporter.pipeline import Result
@@ -109,7 +109,9 @@ def _guarantees(verdicts: Mapping[Guarantee, Verdict]) -> Text:
     """The worst answers in words; what is kept needs one word for all."""
     broken = [(g, v) for g, v in verdicts.items() if v.outcome is Outcome.BROKEN]
     if broken:
-        words = ", ".join(f"{guarantee}: {next(iter(verdict.loss), '')}" for guarantee, verdict in broken)
+        words = ", ".join(
+            f"{guarantee}: {next(iter(largest_first(verdict.loss)), '')}" for guarantee, verdict in broken
+        )
         return Text(f"BROKEN {words}", style=_STYLES[Outcome.BROKEN])
     line = Text()
     if any(verdict.outcome is Outcome.KEPT for verdict in verdicts.values()):
@@ -150,5 +152,5 @@ def alert(namespace: str, pod: str, guarantee: Guarantee, incident: Incident) ->
         (f"{namespace}/{pod}: {guarantee} is broken since {clock(incident.since)}\n", "bold"),
         f"promised  {incident.promised}\n",
         f"why       {incident.text}\n",
-        f"next      kubectl -n {namespace} describe pod {pod}",
+        f"next      slicewatch why {namespace}/{pod}",
     )

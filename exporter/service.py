@@ -106,6 +106,7 @@ def collector(
         departed_keep=settings.collect.departed_keep,
         clock=clock,
         patience=patience,
+        series_limit=settings.collect.series_limit,
         self_metrics=SelfMetrics(),
         heard=heard,
     )

@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from exporter.catalogue import PartitionKey
 from exporter.demand import Answer, Assessment, DemandPolicy, Holder, Intruder, Sample
 from exporter.demand_blame import blame
-from exporter.demand_verdict import Verdict, decide
+from exporter.demand_verdict import Verdict, decide, or_untold
 from exporter.demand_window import EMPTY, Entry, Means, Track, means, noted
 from exporter.model import Missing, Reason
 from exporter.queueing import readiness
@@ -52,6 +53,7 @@ class DeviceMemory:
     pids: Mapping[Holder, frozenset[int]] = field(default_factory=dict)
     worked: Mapping[int, float] = field(default_factory=dict)  # pid → when it last used something
     totals: tuple[float, ...] = ()  # of the last ticks with two or more at work
+    efficiency: float = 1.0  # what they leave of a second for work
     decided: Mapping[PartitionKey, Decided] = field(default_factory=dict)
 
 
@@ -91,7 +93,7 @@ def _aged(memory: DeviceMemory, at: float, policy: DemandPolicy) -> DeviceMemory
     if at < before or at - before > policy.appetite_seconds:
         return DeviceMemory()
     tracks = {holder: Track((Entry(at=at),), track.levels) for holder, track in memory.tracks.items()}
-    return replace(memory, good_at=None, tracks=tracks, totals=(), decided={})
+    return replace(memory, good_at=None, tracks=tracks, totals=(), efficiency=1.0, decided={})
 
 
 def _shares(sample: Sample) -> Mapping[int, tuple[Holder, float]] | Missing:
@@ -138,6 +140,7 @@ def _observe(
     for pid in pids:
         members.setdefault(shares[pid][0], []).append(pid)
     queue = sum(ready.values())
+    first, largest = _largest(shares)
     tracks: dict[Holder, Track] = {}
     present: dict[Holder, frozenset[int]] = {}
     for holder, own in members.items():
@@ -153,10 +156,25 @@ def _observe(
                 len(own),
                 sum(at - worked[pid] <= _LATELY for pid in own),
                 sample.declared.get(holder) if isinstance(holder, PartitionKey) else None,
+                largest[holder != first],
             ),
             at - policy.window,
         )
-    return replace(memory, good_at=at, tracks=tracks, pids=present, worked=worked, totals=totals)
+    return replace(memory, good_at=at, tracks=tracks, pids=present, worked=worked, totals=totals, efficiency=efficiency)
+
+
+def _largest(shares: Mapping[int, tuple[Holder, float]]) -> tuple[Holder | None, tuple[float, float]]:
+    """Whose the largest share is; then the largest of the others' shares, and the largest of all."""
+    first: Holder | None = None
+    most = second = 0.0
+    for holder, share in shares.values():
+        if share > most:
+            if holder != first:
+                first, second = holder, most
+            most = share
+        elif share > second and holder != first:
+            second = share
+    return first, (second, most)
 
 
 def _known(memory: DeviceMemory, holder: Holder, pids: frozenset[int], at: float) -> Track:
@@ -168,8 +186,7 @@ def _known(memory: DeviceMemory, holder: Holder, pids: frozenset[int], at: float
     return track if pids == before or not before else Track(track.entries, EMPTY)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tick:
+class _Tick(NamedTuple):
     at: float
     seconds: float
     share: float
@@ -178,6 +195,7 @@ class _Tick:
     present: int
     working: int
     backlog: bool | None
+    beside: float  # the largest share of a process of another holder
 
 
 def _track(track: Track, tick: _Tick, horizon: float) -> Track:
@@ -196,6 +214,7 @@ def _track(track: Track, tick: _Tick, horizon: float) -> Track:
         last.square + tick.share * tick.share * w,
         last.backlog + (w if tick.backlog else 0.0),
         last.told + (0.0 if tick.backlog is None else w),
+        last.moves.grown(w, tick.share, tick.beside),
     )
     return track.grown(entry, horizon, noted(track.levels, tick.at, w, tick.share, pressure))
 
@@ -227,7 +246,7 @@ def _answers(
     windows = {holder: means(track, horizon) for holder, track in memory.tracks.items()}
     answers: dict[PartitionKey, Assessment] = {}
     decided: dict[PartitionKey, Decided] = {}
-    turning = 1.0 - _efficiency(memory.totals)
+    turning = 1.0 - memory.efficiency
     silent = reason is not None and (memory.good_at is None or at - memory.good_at > policy.patience)
     for key, promise in promises.items():
         if silent:
@@ -254,10 +273,12 @@ def _verdict(
     unplaced: Means | None,
 ) -> Verdict:
     if window is None or track is None:
-        return Verdict(Answer.IDLE)
-    since = at - policy.appetite_seconds
-    levels = tuple(level for level in track.levels if level.at >= since)
-    return decide(window, levels, promise, policy, 0.0 if unplaced is None else _beside(unplaced, window))
+        verdict = Verdict(Answer.IDLE)
+    else:
+        since = at - policy.appetite_seconds
+        levels = tuple(level for level in track.levels if level.at >= since)
+        verdict = decide(window, levels, promise, policy, 0.0 if unplaced is None else _beside(unplaced, window))
+    return or_untold(verdict, unplaced, policy)
 
 
 def _beside(other: Means, own: Means) -> float:

@@ -11,10 +11,11 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 
+from exporter.activity import activity_sources
 from exporter.catalogue import PartitionKey
 from exporter.ledger import NS, Account
 from exporter.metrics import SourceHealth
-from exporter.model import Missing, Partition
+from exporter.model import Device, Missing, Partition
 from exporter.pipeline import Result
 
 _RENAMED = {"klass": "class"}
@@ -33,16 +34,35 @@ def snapshot_json(result: Result, health: tuple[SourceHealth, ...], wall: float)
         "doubt": snapshot.doubt,
         "sources": [{"name": s.name, "up": s.up, "last_success": s.last_success} for s in health],
         "gpus": [_plain(state.gpu) | {"use": _plain(state.use)} for state in snapshot.gpus],
-        "devices": [_plain(device) for device in snapshot.devices],
+        "devices": [_device(device, snapshot.at) for device in snapshot.devices],
         "partitions": [_partition(partition, result) for partition in snapshot.partitions],
         "processes": {
             device: plain(found if isinstance(found, Missing) else list(found))
             for device, found in snapshot.consumers.items()
         },
+        "misnamed": dict(sorted(snapshot.misnamed.items())),
         "orphans": dict(sorted(snapshot.orphans.items())),
         "drifts": [_plain(drift) for drift in result.drifts],
     }
     return json.dumps(plain(document), ensure_ascii=True, allow_nan=False, indent=1).encode() + b"\n"
+
+
+def _device(device: Device, at: float) -> Json:
+    """One device, with the source of each reading of its activity, and how old a sample is that is not of this tick."""
+    use = _plain(device.use)
+    sampled = device.use.sampled
+    del use["sampled"]
+    document = _plain(device) | {"use": use, "sources": activity_sources(device.use)}
+    if sampled is None:
+        return document
+    sample = {
+        "source": sampled.source,
+        "age": at - sampled.seen,
+        "interval": sampled.interval,
+        "covers": sampled.covers,
+        "low_confidence": sampled.low_confidence,
+    }
+    return document | {"sample": sample}
 
 
 def _partition(partition: Partition, result: Result) -> Json:

@@ -8,7 +8,7 @@ source hands over the same object for as long as it has nothing new to say.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ from exporter.model import Allocations, DeviceState, DeviceUuid, GpuUuid, Missin
 from exporter.records import Prepared, Sharing
 from exporter.resolve import Index, World
 from exporter.sharing import replicas_of, sharing_told
-from exporter.tallies import holders_of, offers, replicas_offered, sharers, slots_held
+from exporter.tallies import guesses, holders_of, offers, replicas_offered, sharers, slots_held
 from exporter.usage import crowded_instances
 
 _NO_PODS = PodIndex({}, known=False)
@@ -94,6 +94,7 @@ class Standing:
     held: Counter[DeviceUuid] = field(default_factory=Counter)
     offers: frozenset[DeviceUuid] = frozenset()
     crowded: frozenset[tuple[GpuUuid, int]] = frozenset()
+    guessed: Mapping[str, Collection[tuple[str, str]]] = field(default_factory=dict)
 
 
 def stand(
@@ -142,6 +143,7 @@ def stand(
         held=held,
         offers=offered_devices,
         crowded=crowded_instances(here, held),
+        guessed=guesses(allocations),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from exporter.ids import DeviceId, GpuId, MigId, MigPathId, MinorId, SplitId, UnknownId
 from exporter.leases import Lease, Leases
@@ -54,6 +54,15 @@ def offers(allocations: Allocations | Missing, world: World) -> frozenset[Device
         world.resolve(device) for _, device in allocations.allocatable if isinstance(device, MigPathId | MinorId)
     )
     return frozenset(named | {found.uuid for found in numbered if found is not None})
+
+
+def guesses(allocations: Allocations | Missing) -> Mapping[str, Collection[tuple[str, str]]]:
+    """Pods (namespace, name) by the GPU of which the kubelet has given them a part; with HAMi it may be another one."""
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for item in () if isinstance(allocations, Missing) else allocations.items:
+        if isinstance(item.device, SplitId):
+            found[item.device.uuid].add((item.namespace, item.pod))
+    return found
 
 
 def holders_of(leases: Leases) -> Mapping[tuple[GpuUuid, DeviceUuid], tuple[Lease, ...]]:

@@ -180,6 +180,8 @@ def examine(
         events.append(_STALE)
     for name in events:
         refused[name] = refused.get(name, 0) + 1
+    for name, count in snapshot.refused.items():
+        refused[name] = refused.get(name, 0) + count
     return Trust(distrusted), TrustMemory(tripped, counters, refused)
 
 

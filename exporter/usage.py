@@ -16,6 +16,7 @@ from exporter.leases import Lease
 from exporter.model import (
     Consumer,
     Device,
+    DeviceUse,
     DeviceUuid,
     GpuUuid,
     Missing,
@@ -115,6 +116,14 @@ def _process_sums(lease: Lease, placed: tuple[Consumer, ...] | Missing) -> tuple
     return total([process.sm_share for process in own]), total([process.memory_bytes for process in own])
 
 
+def _sm_active(use: DeviceUse) -> Reading:
+    """SM activity; a mean over a time in which somebody else may have been here is not this holder's."""
+    sampled = use.sampled
+    if sampled is None or sampled.covers or "sm_active" not in sampled.readings:
+        return use.sm_active
+    return Missing(Reason.NOT_YET)
+
+
 def _compute(lease: Lease, here: World, device: Device, sharing: Sharing, sampled: Reading) -> Reading:
     """Measured use as a share of the parent GPU.
 
@@ -125,7 +134,7 @@ def _compute(lease: Lease, here: World, device: Device, sharing: Sharing, sample
         return Missing(Reason.UNSUPPORTED)
     if lease.shared:
         return sampled
-    active = device.use.sm_active
+    active = _sm_active(device.use)
     if device.kind == "gpu":
         candidates = (active, sampled, device.use.utilisation)
         return next((c for c in candidates if not isinstance(c, Missing)), active)

@@ -9,6 +9,9 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
+from toolkit.errors import ConfigError
+from toolkit.site import Site, site
+
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,253}")
 
 
@@ -41,6 +44,16 @@ def scenario(text: str) -> str | Path:
     if not text or "\0" in text:
         raise ValueError("the name of a scenario, or the path of one with a slash in it")
     return Path(text) if "/" in text else text
+
+
+def dcgm_url(text: str) -> Site | None:
+    """Parse the URL of a dcgm-exporter's page; empty switches it off."""
+    if not text:
+        return None
+    try:
+        return site(text)
+    except ConfigError as error:
+        raise ValueError("the URL of a page, such as http://localhost:9400/metrics") from error
 
 
 def node_name(text: str) -> str:

@@ -164,8 +164,12 @@ class Watched(Generic[T]):
             up=up,
             last_success=self._last_success,
             durations=self._durations.distribution(),
-            detail="" if up else self._detail or "its last answer is too old",
+            detail="" if up else self._detail or self._silence(),
         )
+
+    def _silence(self) -> str:
+        """Why a source is down of which no call has failed."""
+        return "no answer yet" if self._answered_at is None else "its last answer is too old"
 
     def close(self, close: Callable[[], None], patience: float) -> None:
         """Close the source on its own thread, unless it is still inside a call."""

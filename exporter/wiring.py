@@ -12,7 +12,7 @@ from exporter.model import Pods, Reason
 from exporter.policy import Policy
 from exporter.readback import Enforcers
 from exporter.recording.replay import Replay
-from exporter.sources.base import DemandSource, Kubelet, PodSource
+from exporter.sources.base import DcgmSource, DemandSource, Kubelet, PodSource
 from exporter.values import KubernetesMode, SourceKind
 from exporter.witness import Sources
 from toolkit.errors import ConfigError
@@ -36,7 +36,16 @@ def witness(
         processes=Procfs(str(settings.sources.procfs)),
         demand=_demand(policy),
         enforcers=_enforcers(settings),
+        dcgm=_dcgm(settings),
     )
+
+
+def _dcgm(settings: Settings) -> DcgmSource | None:
+    if settings.sources.dcgm is None:
+        return None
+    from exporter.sources.dcgm import DcgmExporter  # noqa: PLC0415
+
+    return DcgmExporter(settings.sources.dcgm)
 
 
 def _enforcers(settings: Settings) -> Enforcers:
@@ -73,6 +82,7 @@ def _simulated(settings: Settings, monotonic: Callable[[], float]) -> Sources:
         pods=node.pods,
         processes=node.processes,
         enforcers=node.enforcers,
+        dcgm=node.dcgm,
     )
 
 

@@ -17,7 +17,7 @@ from exporter.metrics import SourceHealth
 from exporter.model import Allocations, DriverReading, Missing, Pods, ProcessTable, Reason, Xid
 from exporter.partitions import Evidence
 from exporter.readback import Enforcers, Moment, ReadBack
-from exporter.sources.base import DemandSource, Driver, Kubelet, PodSource, ProcessSource
+from exporter.sources.base import DcgmSource, DemandSource, Driver, Kubelet, PodSource, ProcessSource
 from exporter.watched import Histogram, Terms, Watched
 from toolkit.logs import log
 
@@ -30,6 +30,9 @@ DEADLINE = 3.0
 
 PATIENCE = 0.25
 """Seconds for which a tick waits for a source whose answers are kept; a slower answer is used by the next tick."""
+
+_DCGM = Terms(period=15.0, deadline=8.0, good_for=60.0)
+"""dcgm-exporter collects every 30 s by default: asked more often, it repeats itself."""
 
 _FIRST_PODS = 10.0
 """Seconds for which a start waits for the pod store: before it is filled, ended pods of an old kubelet look alive."""
@@ -55,6 +58,7 @@ class Sources:
     pods: PodSource | None
     processes: ProcessSource
     demand: DemandSource | None = None
+    dcgm: DcgmSource | None = None
     enforcers: Enforcers = field(default_factory=Enforcers)
 
 
@@ -118,6 +122,8 @@ class Live:
             if sources.pods is None
             else self._watched("kubernetes", sources.pods.read, Terms(period=0.0, deadline=deadline, good_for=60.0))
         )
+        dcgm = sources.dcgm
+        self._dcgm = None if dcgm is None else self._watched("dcgm", dcgm.read, _DCGM)
 
     def _watched(self, name: str, read: Callable[[float], T], terms: Terms) -> Watched[T]:
         return Watched(name, read, terms, self._clock.monotonic, SOURCE_READ_DURATION.buckets)
@@ -128,7 +134,7 @@ class Live:
         return Hearing(evidence, self._health(now, evidence.driver))
 
     def _evidence(self, now: float, holders: Holders) -> Evidence:
-        watched = [source for source in (self._kubelet, self._pods, self._driver) if source is not None]
+        watched = [source for source in (self._kubelet, self._pods, self._dcgm, self._driver) if source is not None]
         for source in watched:
             source.ask(now)
         driver = self._read_driver(now)
@@ -136,6 +142,8 @@ class Live:
             self._pods.collect(self._patience, self._clock.wall())
         if self._kubelet is not None:
             self._kubelet.collect(self._patience, self._clock.wall())
+        if self._dcgm is not None:
+            self._dcgm.collect(self._patience, self._clock.wall())
         pods: Pods | Missing = Missing(Reason.NOT_CONFIGURED) if self._pods is None else self._pods.answer(now)
         allocations, stale = self._allocations(now, pods)
         moment = Moment(now, self._clock.wall(), self._patience)
@@ -152,6 +160,7 @@ class Live:
             hooks=told.hooks,
             daemons=told.daemons,
             prepared=told.prepared,
+            dcgm=Missing(Reason.NOT_CONFIGURED) if self._dcgm is None else self._dcgm.answer(now),
         )
 
     def _declared(self, pods: Pods | Missing, holders: Holders, now: float) -> Mapping[tuple[str, str], bool | Missing]:
@@ -224,7 +233,7 @@ class Live:
             up = self._gpm is True and not isinstance(driver, Missing)
             detail = "" if up else "no two samples could be compared yet"
             sources.append(replace(sources[0], name="gpm", up=up, detail=detail))
-        sources += [source.health(now) for source in (self._kubelet, self._pods) if source is not None]
+        sources += [source.health(now) for source in (self._kubelet, self._pods, self._dcgm) if source is not None]
         sources += self._read_back.health(now)
         sources.append(self._cgroup)
         return tuple(sorted(sources, key=lambda source: source.name))
@@ -236,6 +245,8 @@ class Live:
             self._kubelet.close(self._sources.kubelet.close, 1.0)
         if self._pods is not None and self._sources.pods is not None:
             self._pods.close(self._sources.pods.close, 1.0)
+        if self._dcgm is not None and self._sources.dcgm is not None:
+            self._dcgm.close(self._sources.dcgm.close, 1.0)
         self._read_back.close(1.0)
         if self._sources.demand is not None:
             self._sources.demand.close()

@@ -9,9 +9,14 @@ Foreign exceptions are translated where they arise, in the adapter, with their c
 
 from __future__ import annotations
 
+from toolkit.redact import redacted
+
 
 class SliceWatchError(Exception):
-    """The root: anything this program raises on purpose."""
+    """The root: anything this program raises on purpose. Its message holds no credential."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class ConfigError(SliceWatchError):
@@ -21,8 +26,8 @@ class ConfigError(SliceWatchError):
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(redacted(problem) for problem in problems)
+        super().__init__("\n".join(self.problems))
 
 
 class UnreachableError(SliceWatchError):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
+from toolkit.redact import redacted
 from toolkit.values import Level, LogFormat
 
 OWN_LOGGERS = ("exporter", "slo", "toolkit", "slicewatch")
@@ -148,6 +149,7 @@ def _plain(value: object) -> Value:
 
 
 def _short(text: str, limit: int) -> str:
+    text = redacted(text)
     return text if len(text) <= limit else text[:limit] + "…"
 
 

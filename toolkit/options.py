@@ -21,10 +21,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option(Generic[T_co]):
-    """One option. `planned`: the contract names it and this version refuses any value but the default.
-
-    `many`: it may be given again, a list in the file; `Parsed.all` has its values, of which there are none by default.
-    """
+    """One option. `many`: it may be given again, a list in the file; `Parsed.all` has its values, none by default."""
 
     name: str
     metavar: str
@@ -32,7 +29,6 @@ class Option(Generic[T_co]):
     default: str
     help: str
     switch: bool = False
-    planned: bool = False
     many: bool = False
 
 
@@ -193,6 +189,5 @@ def table(options: Collection[Option[object]]) -> list[str]:
         value = (option.metavar or "true or false").replace("|", "\\|")
         default = f"`{option.default}`" if option.default else "none"
         meaning = option.help + (" May be given again." if option.many else "")
-        meaning += " Not in this version." if option.planned else ""
         lines.append(f"| `{option.name}` | {value} | {default} | {meaning} |")
     return lines

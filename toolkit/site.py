@@ -11,6 +11,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from toolkit.errors import ConfigError
 from toolkit.yamltree import quoted
 
+MOST_CREDENTIALS = 4096
+"""Characters of a file of credentials."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -41,9 +44,9 @@ def site(text: str, access: Access = ANYBODY) -> Site:
         parts = urlsplit(text)
         port = f":{parts.port}" if parts.port else ""
     except ValueError as error:
-        raise ConfigError(f"{quoted(text)}: expected a URL such as http://HOST:PORT") from error
+        raise ConfigError(f"{quoted(hidden(text))}: expected a URL such as http://HOST:PORT") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
-        raise ConfigError(f"{quoted(_hidden(text))}: expected a URL such as http://HOST:PORT")
+        raise ConfigError(f"{quoted(hidden(text))}: expected a URL such as http://HOST:PORT")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
     if access.credentials_file is not None:
@@ -53,7 +56,7 @@ def site(text: str, access: Access = ANYBODY) -> Site:
     return Site(url, header, _tls(url, access))
 
 
-def _hidden(text: str) -> str:
+def hidden(text: str) -> str:
     """The text without what may be a password."""
     before, at, after = text.rpartition("@")
     return f"…{at}{after}" if at and before else text
@@ -61,10 +64,11 @@ def _hidden(text: str) -> str:
 
 def _credentials(path: Path) -> str:
     try:
-        line = path.read_text().strip()
+        with path.open() as file:
+            line = file.read(MOST_CREDENTIALS + 1).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {_why(error)}") from error
-    if ":" not in line or "\n" in line:
+    if ":" not in line or "\n" in line or len(line) > MOST_CREDENTIALS:
         raise ConfigError(f"{path}: expected one line, user:password")
     return line
 

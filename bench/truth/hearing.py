@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.truth.baseline import says_broken
@@ -16,11 +16,11 @@ from exporter.shared_compute import DeviceMemory, assess
 NEAR = 0.1
 """Truths nearer to the threshold than this are decided by chance as much as by anything."""
 
-_TIE = 0.02
+TIE = 0.02
 """Two neighbours whose excess differs by less share than this took the same."""
 
 
-_TURNS = 2.0
+TURNS = 2.0
 """Bursts of fewer turns than this are served in order of arrival rather than shared."""
 
 
@@ -28,6 +28,7 @@ _TURNS = 2.0
 class Case:
     """One window of one tenant: what was true, what was said."""
 
+    world: int  # its seed
     kind: str
     short: bool  # do its bursts take less than two turns
     changing: bool
@@ -51,7 +52,7 @@ class Case:
 def hear(story: Story) -> list[Case]:
     """Judge one story."""
     world = story.world
-    heard = _judged(story)
+    heard = judged(story)
     before = {truth.tenant: truth for truth in story.truths if truth.end == CHANGE}
     cases: list[Case] = []
     for end in ENDS:
@@ -66,31 +67,36 @@ def hear(story: Story) -> list[Case]:
 Heard = Mapping[float, Mapping[str, Assessment]]
 
 
-def _judged(story: Story) -> Heard:
+def judged(story: Story) -> Heard:
+    """Return what the judge says of every tenant, by name, at every tick."""
+    return {at: {key.pod: answer for key, answer in answers.items()} for at, answers, _ in listen(story)}
+
+
+def listen(story: Story) -> Iterator[tuple[float, Mapping[PartitionKey, Assessment], DeviceMemory]]:
+    """Yield for every tick what the judge says then, and what it remembers."""
     world, policy, memory = story.world, DemandPolicy(), DeviceMemory()
     holders: dict[int, Holder] = {
         i: _holder(tenant.name, tenant.rogue) for tenant in world.tenants for i in tenant.members
     }
-    promises = {_key(tenant.name): tenant.promise for tenant in world.tenants if tenant.promise > 0}
-    heard: dict[float, Mapping[str, Assessment]] = {}
+    promises = {key_of(tenant.name): tenant.promise for tenant in world.tenants if tenant.promise > 0}
     for tick in story.ticks:
         declared = {
-            _key(tenant.name): said
+            key_of(tenant.name): said
             for tenant, said in zip(world.tenants, tick.declared, strict=True)
             if said is not None
         }
         sample = Sample(at=tick.at, processes=_processes(tick, holders), promises=promises, declared=declared)
         answers, memory = assess(memory, sample, policy)
-        heard[tick.at] = {key.pod: answer for key, answer in answers.items()}
-    return heard
+        yield tick.at, answers, memory
 
 
-def _key(name: str) -> PartitionKey:
+def key_of(name: str) -> PartitionKey:
+    """Return the partition of the tenant of that name."""
     return PartitionKey("GPU-0", "GPU-0", "bench", name, "main")
 
 
 def _holder(name: str, rogue: str) -> Holder:
-    return Intruder(rogue) if rogue else _key(name)
+    return Intruder(rogue) if rogue else key_of(name)
 
 
 def _processes(tick: Tick, holders: Mapping[int, Holder]) -> tuple[ProcessShare, ...] | Missing:
@@ -108,8 +114,9 @@ def _case(world: World, truth: Truth, heard: Heard, *, plain: bool, breach: bool
     cause, neighbour = _blamed(world, truth, said) if right else (None, None)
     tenant = next(tenant for tenant in world.tenants if tenant.name == truth.tenant)
     return Case(
+        world=world.seed,
         kind=tenant.kind,
-        short=world.demands[tenant.members[0]].burst < _TURNS * world.quantum,
+        short=world.demands[tenant.members[0]].burst < TURNS * world.quantum,
         changing=changed(world),
         truth=truth,
         answer=said.answer,
@@ -139,14 +146,14 @@ def _blamed(world: World, truth: Truth, said: Assessment) -> tuple[bool | None, 
         cause = rogues.get(name, "neighbour")
         amounts[cause] = amounts.get(cause, 0.0) + (lost - turning) * excess / total
     named = max(said.loss, key=lambda cause: said.loss[cause], default="")
-    right = amounts.get(named, 0.0) >= max(amounts.values()) - _TIE * lost
+    right = amounts.get(named, 0.0) >= max(amounts.values()) - TIE * lost
     neighbours = {name: excess for name, excess in truth.takers.items() if name not in rogues and excess > 0.0}
     if max(amounts, key=lambda cause: amounts[cause]) != "neighbour" or not neighbours:
         return right, None
     if not said.neighbours:
         return right, False
     blamed = max(said.neighbours, key=lambda key: said.neighbours[key]).pod
-    return right, neighbours.get(blamed, 0.0) >= max(neighbours.values()) - _TIE
+    return right, neighbours.get(blamed, 0.0) >= max(neighbours.values()) - TIE
 
 
 def _began(truth: Truth, before: Truth, heard: Heard) -> bool:

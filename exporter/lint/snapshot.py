@@ -7,45 +7,25 @@ which must not look like a clean one.
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
-from http.client import HTTPException
 from typing import Any
 
 from exporter.errors import SourceError
 from exporter.lint.model import LiveDevice, LiveNode, LivePartition, LiveProcess, LivePromise
-from exporter.model import Reason
-from toolkit.errors import ConfigError
-
-_MAX_BYTES = 64 << 20
-_TIMEOUT = 10.0
+from exporter.why.fetch import DEADLINE
+from exporter.why.fetch import fetch as ask
+from toolkit.site import site
 
 Json = Mapping[str, Any]
 
 
-def fetch(url: str, timeout: float = _TIMEOUT) -> LiveNode:
-    """Read the node behind an exporter's URL (`http://node:9945`). `timeout` is seconds between bytes.
+def fetch(url: str, timeout: float = DEADLINE) -> LiveNode:
+    """Read the node behind an exporter's URL (`http://node:9945`). `timeout` is seconds for the whole answer.
 
     Raises ConfigError for what is no URL, SourceError when it cannot be read.
     """
-    if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"--url {url}: expected http://HOST:PORT or https://HOST:PORT")
-    address = url.rstrip("/").removesuffix("/snapshot") + "/snapshot"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(address, timeout=timeout) as response:
-            data = response.read(_MAX_BYTES + 1)
-    except TimeoutError as error:
-        raise SourceError(f"{address}: no answer in {timeout:g} s", Reason.TIMEOUT) from error
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise SourceError(f"{address}: HTTP {error.code} {error.reason}") from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise SourceError(f"{address}: {getattr(error, 'reason', error)}") from error
-    if len(data) > _MAX_BYTES:
-        raise SourceError(f"{address}: larger than {_MAX_BYTES} bytes")
-    return parse(data, address)
+    where = site(url.rstrip("/").removesuffix("/snapshot"))
+    return parse(ask(where, "/snapshot", deadline=timeout), f"{where.url}/snapshot")
 
 
 def parse(data: bytes, origin: str = "snapshot") -> LiveNode:

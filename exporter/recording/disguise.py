@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import cache
 
+from exporter.dcgm.reading import DcgmDevice, DcgmReading, NamedPod
 from exporter.exposition import Distribution
 from exporter.ids import ClaimId, GpuId, MigId, MigPathId, SplitId, UnknownId
 from exporter.metrics import SourceHealth
@@ -28,6 +29,7 @@ from exporter.model import (
     Pods,
     ProcessFacts,
     Profile,
+    Sampled,
     Xid,
 )
 from exporter.partitions import Evidence
@@ -119,6 +121,7 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (Grant, "group"): Role.RECORD,
     (Grant, "profile"): Role.PLAIN,
     (Grant, "claim"): Role.UUID,
+    (Grant, "odd"): Role.PLAIN,
     (ClaimUse, "container"): Role.CONTAINER,
     (ClaimUse, "claim"): Role.RECORD,
     (ClaimUse, "request"): Role.RECORD,
@@ -143,6 +146,13 @@ ROLES: Mapping[tuple[type, str], Role] = {
     (Prepared, "pool"): Role.NODE,
     (Prepared, "device"): Role.PLAIN,
     (Prepared, "uuid"): Role.UUID,
+    (DcgmReading, "gpus"): Role.UUID,
+    (DcgmReading, "untrusted"): Role.PLAIN,
+    (DcgmDevice, "profile"): Role.PLAIN,
+    (NamedPod, "namespace"): Role.NAMESPACE,
+    (NamedPod, "pod"): Role.POD,
+    (Sampled, "source"): Role.PLAIN,
+    (Sampled, "readings"): Role.PLAIN,
     (Pods, "deleted"): Role.UUID,
     (Pods, "node_labels"): Role.LABELS,
     (CgroupPod, "pod_uid"): Role.UUID,

@@ -18,6 +18,9 @@ SHIPPED = Path(__file__).parent / "scenarios"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _DRIVER = "580.95.05"
 
+MOST = 1 << 20
+"""Characters of a scenario file."""
+
 
 def names() -> tuple[str, ...]:
     """Return the names of the scenarios that come with the simulator, sorted."""
@@ -30,11 +33,14 @@ def load(name_or_path: str | Path) -> Scenario:
     if str(name_or_path) in names():
         path = SHIPPED / f"{name_or_path}.toml"
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MOST + 1)
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(names())
         message = f"{name_or_path}: no such scenario, and no file that can be read (shipped: {known})"
         raise ConfigError(message) from error
+    if len(text) > MOST:
+        raise ConfigError(f"{path}: larger than {MOST} characters; expected a file written by hand")
     return parse(text, str(path), path.stem)
 
 
@@ -71,6 +77,7 @@ def _scenario(table: Table, name: str) -> Scenario:
         events=tuple(parse_event(each) for each in table.tables("event")),
         mig_strategy=node.choice("mig_strategy", MigStrategy, MigStrategy.NONE),
         labels=node.mapping("labels"),
+        dcgm_seconds=node.number("dcgm_seconds", 0.0, least=0.0, most=3600.0),
         exact=node.flag("exact"),
     )
     node.end()

@@ -6,7 +6,6 @@ the node to the time of the question.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -32,6 +31,8 @@ from exporter.readback import Enforcers
 from exporter.records import HookKey, Limit, Sharing
 from exporter.sameness import each_kept, kept
 from exporter.simulator import ledgers
+from exporter.simulator.clock import Clock
+from exporter.simulator.dcgm import SimDcgm
 from exporter.simulator.hardware import Device, resource_name
 from exporter.simulator.labels import node_labels
 from exporter.simulator.node import SimNode
@@ -46,19 +47,6 @@ COMMAND_BYTES = 15
 
 STORE_GOOD_SECONDS = 60.0
 """A pod store that has not heard from the API server for longer refuses to answer."""
-
-
-class Clock:
-    """The node and the lock around it. `start` is the monotonic time of the node's second 0."""
-
-    def __init__(self, node: SimNode, start: float) -> None:
-        self.node = node
-        self.lock = threading.Lock()
-        self._start = start
-
-    def advance(self, now: float) -> None:
-        """Move the node to `now` (monotonic seconds); a caller that comes late finds it further on. Hold the lock."""
-        self.node.advance_to(max(self.node.now, now - self._start))
 
 
 class SimDriver:
@@ -221,6 +209,7 @@ class SimSources:
     processes: ProcessSource
     hooks: HookSource
     node: SimNode
+    dcgm: SimDcgm | None = None
 
     @property
     def enforcers(self) -> Enforcers:
@@ -235,7 +224,13 @@ def build(
     node = SimNode(scenario, seed)
     clock = Clock(node, start)
     return SimSources(
-        SimDriver(clock), SimKubelet(clock, sleep), SimPods(clock), SimProcesses(clock), SimHooks(clock), node
+        driver=SimDriver(clock),
+        kubelet=SimKubelet(clock, sleep),
+        pods=SimPods(clock),
+        processes=SimProcesses(clock),
+        hooks=SimHooks(clock),
+        node=node,
+        dcgm=SimDcgm(clock, scenario.dcgm_seconds) if scenario.dcgm_seconds else None,
     )
 
 

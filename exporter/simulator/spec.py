@@ -306,4 +306,5 @@ class Scenario:
     events: tuple[Event, ...] = ()
     mig_strategy: MigStrategy = MigStrategy.NONE
     labels: Mapping[str, str] = field(default_factory=dict)
+    dcgm_seconds: float = 0.0  # how often a dcgm-exporter collects; 0: there is none
     exact: bool = False  # process SM shares unrounded, for tests; a driver rounds to a percent

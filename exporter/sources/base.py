@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from exporter.dcgm.reading import DcgmReading
 from exporter.model import Allocations, DriverReading, Missing, Pods, ProcessTable
 from exporter.records import DaemonKey, HookKey, Limit, Prepared
 
@@ -79,6 +80,16 @@ class PreparedSource(Protocol):
 
     def close(self) -> None:
         """Give back what was opened."""
+
+
+class DcgmSource(Protocol):
+    """What a dcgm-exporter measures of devices."""
+
+    def read(self, now: float) -> DcgmReading:
+        """Ask once. `now` is monotonic seconds. Raises SourceError."""
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
 class DemandSource(Protocol):

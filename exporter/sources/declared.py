@@ -17,7 +17,8 @@ from queue import SimpleQueue
 from exporter.errors import SourceError
 from exporter.model import Missing, Pods, Reason
 from exporter.policy import DemandSignal
-from exporter.sources.declared_page import Place, backlogged, fetch
+from exporter.sources.bounded_page import Place, fetch
+from exporter.sources.declared_page import backlogged
 
 Backlog = bool | Missing
 """Whether work is waiting, or why that is not known."""

@@ -1,8 +1,9 @@
 """The limits that HAMi's hook has set, from the region that it shares with its processes (source `hami`).
 
 The file lies on the host, one directory a container, `<root>/<pod uid>_<container>/<name>.cache`. The tenant can write it,
-truncate it and put whatever it likes beside it. So it is opened without following links and without waiting, must be a
-regular file of exactly the known size, and is read with pread: mapped, a truncated file would kill this process with
+truncate it and put whatever it likes beside it, a device's node too. So it is looked at before it is opened, without
+following links (O_PATH): what is no regular file of exactly the known size is never opened, since opening alone does
+something to some devices. It is read with pread: mapped, a truncated file would kill this process with
 SIGBUS. Only the head is read, the limits; what the region says of use is the tenant's word, and the driver knows better.
 Nonsense makes the container's own limit missing and nothing else.
 
@@ -41,7 +42,8 @@ _MOST_ENTRIES = 64
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII)
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def _region(root: int, uid: str, container: str) -> Region | Missing:
     if not _UID.fullmatch(uid) or not _NAME.fullmatch(container):
         return Missing(Reason.UNSUPPORTED)
     try:
-        directory = os.open(f"{uid}_{container}", os.O_DIRECTORY | _OPEN, dir_fd=root)
+        directory = os.open(f"{uid}_{container}", os.O_DIRECTORY | os.O_NOFOLLOW | _OPEN, dir_fd=root)
     except FileNotFoundError:
         return Missing(Reason.NOT_YET)
     except PermissionError:
@@ -148,18 +150,29 @@ def _regions(directory: int) -> Iterator[Region | Missing]:
 
 def _read(directory: int, name: str) -> Region | Missing:
     try:
-        file = os.open(name, _OPEN, dir_fd=directory)
+        seen = os.open(name, _LOOK, dir_fd=directory)
     except PermissionError:
         return Missing(Reason.PERMISSION)
-    except OSError:  # a link, a socket, gone
+    except OSError:  # gone, or no name of a file
         return Missing(Reason.CONTRADICTION)
     try:
-        facts = os.fstat(file)
+        facts = os.fstat(seen)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size != SIZE:
             return Missing(Reason.CONTRADICTION)
-        region = parse_head(os.pread(file, HEAD, 0))
+        region = parse_head(_head(seen))
+    except PermissionError:
+        return Missing(Reason.PERMISSION)
     except OSError:
         return Missing(Reason.ERROR)
     finally:
-        os.close(file)
+        os.close(seen)
     return Missing(Reason.CONTRADICTION) if region is None else region
+
+
+def _head(seen: int) -> bytes:
+    """Open the very file that was looked at, whatever its name leads to by now, and read its head. Raises OSError."""
+    file = os.open(f"/proc/self/fd/{seen}", _OPEN)
+    try:
+        return os.pread(file, HEAD, 0)
+    finally:
+        os.close(file)

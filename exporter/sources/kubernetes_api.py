@@ -24,7 +24,9 @@ from urllib.parse import urlencode
 
 from exporter.errors import SourceError
 from exporter.model import Reason
+from exporter.sources.kubernetes_answer import line, lines_of, whole, within
 from toolkit.errors import ConfigError
+from toolkit.timedhead import TimedHead
 
 if TYPE_CHECKING:
     import urllib3
@@ -34,9 +36,9 @@ SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 _JSON = "application/json"
 _CONNECT_SECONDS = 10.0
-_MAX_LINE = 32 * 1024 * 1024
-"""Bytes; etcd takes objects of 1.5 MiB, so that a longer line is no event."""
-
+_MAX_STATUS = 16 * 1024
+_MAX_KUBECONFIG = 4 << 20
+"""Bytes; a kubeconfig of a hundred clusters with their certificates has some hundred kilobytes."""
 _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     # The kernel finds a peer that is gone after a minute, long before the read timeout of a quiet watch does.
@@ -80,9 +82,9 @@ class Api:
         """GET one JSON document; `timeout` is seconds between bytes. `what` names it in an error's line."""
         response = self._request(what, path, params, accept, timeout)
         try:
-            return json.loads(_within(what, lambda: response.read(decode_content=True)))
-        except ValueError as error:
-            raise SourceError(f"kubernetes: {what}: the answer is no JSON: {error}") from error
+            return json.loads(whole(what, response))
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"kubernetes: {what}: the answer is no JSON: {line(error)}") from error
         finally:
             response.release_conn()
 
@@ -96,7 +98,7 @@ class Api:
         self._streams.add(response)
         try:
             if not self._closed:
-                yield _lines(what, response)
+                yield lines_of(what, response)
             else:
                 yield iter(())
         finally:
@@ -121,8 +123,9 @@ class Api:
 
         url = f"{self._configuration.host.rstrip('/')}{path}?{urlencode(params)}"
         timeouts = urllib3.Timeout(connect=_CONNECT_SECONDS, read=timeout)
-        headers = {"Accept": accept, "User-Agent": "slicewatch", **self._credentials(what)}
-        response: urllib3.BaseHTTPResponse = _within(
+        credentials = self._credentials(what)
+        headers = {"Accept": accept, "User-Agent": "slicewatch", **credentials}
+        response: urllib3.BaseHTTPResponse = within(
             what,
             lambda: self._pool.request(
                 "GET", url, headers=headers, timeout=timeouts, preload_content=False, retries=False
@@ -131,7 +134,7 @@ class Api:
         if response.status == 200:  # noqa: PLR2004  # HTTP's own number
             return response
         try:
-            raise _refused(what, response.status, response.reason or "", _message(response))
+            raise _refused(what, response.status, response.reason or "", _message(response, credentials.values()))
         finally:
             response.close()
             if response.status == 401:  # noqa: PLR2004  # HTTP's own number
@@ -142,7 +145,7 @@ class Api:
         try:
             settings = self._configuration.auth_settings()
         except Exception as error:
-            raise SourceError(f"kubernetes: {what}: no credentials: {_line(error)}", Reason.PERMISSION) from error
+            raise SourceError(f"kubernetes: {what}: no credentials: {line(error)}", Reason.PERMISSION) from error
         return {entry["key"]: entry["value"] for entry in settings.values() if entry.get("value")}
 
     def _renew(self) -> None:
@@ -163,9 +166,20 @@ def _connect(access: Access) -> tuple[Any, Any]:
         _load_kubeconfig(access.kubeconfig, configuration)
     configuration.socket_options = list(_KEEPALIVE)
     try:
-        return configuration, client.ApiClient(configuration=configuration).rest_client.pool_manager
+        return configuration, _timed(client.ApiClient(configuration=configuration).rest_client.pool_manager)
     except Exception as error:
-        raise ConfigError(f"kubernetes: cannot set up a connection: {_line(error)}") from error
+        raise ConfigError(f"kubernetes: cannot set up a connection: {line(error)}") from error
+
+
+def _timed(pools: Any) -> Any:
+    """Put a deadline on the heads of all answers."""
+    pools.pool_classes_by_scheme = {
+        scheme: type(
+            "Timed", (kind,), {"ConnectionCls": type("Timed", (kind.ConnectionCls,), {"response_class": TimedHead})}
+        )
+        for scheme, kind in pools.pool_classes_by_scheme.items()
+    }
+    return pools
 
 
 def _module(name: str) -> Any:
@@ -173,7 +187,7 @@ def _module(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ConfigError(f"no Kubernetes client ({_line(error)}): install slicewatch[kubernetes]") from error
+        raise ConfigError(f"no Kubernetes client ({line(error)}): install slicewatch[kubernetes]") from error
 
 
 def _load_service_account(access: Access, configuration: Any) -> None:
@@ -189,73 +203,47 @@ def _load_service_account(access: Access, configuration: Any) -> None:
         _check(configuration)
     except (config.ConfigException, OSError, ValueError) as error:
         hint = "outside a cluster give the path of a kubeconfig, or off"
-        raise ConfigError(f"kubernetes: no service account in {directory}: {_line(error)}; {hint}") from error
+        raise ConfigError(f"kubernetes: no service account in {directory}: {line(error)}; {hint}") from error
 
 
 def _load_kubeconfig(file: str, configuration: Any) -> None:
     config = _module("kubernetes.config")
     try:
-        Path(file).expanduser().read_bytes()  # the client takes a missing file for an empty one
+        with Path(file).expanduser().open("rb") as opened:  # the client takes a missing file for an empty one
+            size = len(opened.read(_MAX_KUBECONFIG + 1))
     except OSError as error:
         raise ConfigError(f"{file}: cannot read this kubeconfig: {error.strerror or error}") from error
+    if size > _MAX_KUBECONFIG:
+        raise ConfigError(f"{file}: larger than {_MAX_KUBECONFIG >> 20} MiB; expected a kubeconfig")
     try:
         config.load_kube_config(config_file=file, client_configuration=configuration, persist_config=False)
         _check(configuration)
     # The client raises whatever its look-ups run into: KeyError, TypeError, AttributeError, YAMLError, binascii.Error.
     except Exception as error:
         expected = "expected a file with clusters, users, contexts and current-context"
-        raise ConfigError(f"{file}: no usable kubeconfig: {_line(error)}; {expected}") from error
+        raise ConfigError(f"{file}: no usable kubeconfig: {line(error)}; {expected}") from error
 
 
 def _check(configuration: Any) -> None:
     """Open what the first request would open, so that a fault is told at the start. Raises ValueError or OSError."""
     if not str(configuration.host).startswith(("http://", "https://")):
-        raise ValueError(f"the cluster's server is {configuration.host!r}, not a URL")
+        raise ValueError("the cluster's server is not a URL")  # nor repeated: it may hold a password
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
     if configuration.cert_file:
         # An encrypted key fails here; asked for a password, this process would wait for a terminal for ever.
         context.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
 
 
-def _within(what: str, call: Any) -> Any:
-    """Call, and translate what urllib3 and the TLS library raise."""
-    import urllib3  # noqa: PLC0415  # comes with the client
-
+def _message(response: urllib3.BaseHTTPResponse, secrets: Iterable[str]) -> str:
+    """Return the message of a Status object without our credentials, which some gateways repeat; or nothing."""
     try:
-        return call()
-    except urllib3.exceptions.NewConnectionError as error:  # a ConnectTimeoutError by descent, though nothing timed out
-        raise SourceError(f"kubernetes: {what}: {_line(error)}") from error
-    except urllib3.exceptions.TimeoutError as error:
-        raise SourceError(f"kubernetes: {what}: {_line(error)}", Reason.TIMEOUT) from error
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise SourceError(f"kubernetes: {what}: {_line(error)}") from error
-
-
-def _lines(what: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    chunks = response.stream(64 * 1024, decode_content=True)
-    return split_lines(what, iter(lambda: _within(what, lambda: next(chunks, b"")), b""))
-
-
-def split_lines(what: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield whole lines of a stream; a last line without its end was cut off and is dropped."""
-    rest = bytearray()
-    for chunk in chunks:
-        rest += chunk
-        if b"\n" in chunk:
-            *whole, tail = bytes(rest).split(b"\n")
-            rest = bytearray(tail)
-            yield from (line for line in whole if line.strip())
-        if len(rest) > _MAX_LINE:
-            raise SourceError(f"kubernetes: {what}: an event of more than {_MAX_LINE >> 20} MiB")
-
-
-def _message(response: urllib3.BaseHTTPResponse) -> str:
-    """Return the message of a Status object, or nothing."""
-    try:
-        status = json.loads(_within("status", lambda: response.read(16 * 1024, decode_content=True)))
-    except (SourceError, ValueError):
+        status = json.loads(whole("status", response, bound=_MAX_STATUS, seconds=_CONNECT_SECONDS))
+    except (SourceError, ValueError, RecursionError):
         return ""
-    return str(status.get("message") or "") if isinstance(status, dict) else ""
+    said = str(status.get("message") or "") if isinstance(status, dict) else ""
+    for secret in secrets:
+        said = said.replace(secret.rpartition(" ")[2], "…")
+    return said
 
 
 _REFUSALS = {
@@ -269,12 +257,7 @@ _REFUSALS = {
 def _refused(what: str, status: int, words: str, message: str) -> SourceError:
     """Say what an HTTP status means."""
     hint, reason = _REFUSALS.get(status, ("", Reason.ERROR))
-    parts = [f"kubernetes: {what}: {status} {words}".strip(), _line(message), hint]
-    line = "; ".join(part for part in parts if part)
+    parts = [f"kubernetes: {what}: {status} {words}".strip(), line(message), hint]
+    said = "; ".join(part for part in parts if part)
     known = {404: Absent, 410: Expired}
-    return known[status](line) if status in known else SourceError(line, reason)
-
-
-def _line(error: object) -> str:
-    """One bounded line of a foreign text: it is not ours, and may be long."""
-    return " ".join(str(error).split())[:256]
+    return known[status](said) if status in known else SourceError(said, reason)

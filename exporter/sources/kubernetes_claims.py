@@ -25,6 +25,8 @@ _VERSIONS = ("v1", "v1beta2", "v1beta1")
 _MOST_CLAIMS = 512
 """A node has at most a few hundred pods; what a tenant writes must not make this process ask without end."""
 _PAGES = 20
+_FIRST = 1.0
+"""Seconds between two looks before anything was seen: the pods are listed a moment after the start."""
 
 
 class ClaimsLook:
@@ -68,7 +70,7 @@ class ClaimsLook:
             except Exception:
                 self._reason = Reason.ERROR
                 logging.getLogger(__name__).exception("kubernetes: claims: unexpected")
-            self._stop.wait(self._every)
+            self._stop.wait(self._every if self._seen else min(self._every, _FIRST))
 
     def _look(self) -> None:
         pods = self._pods()
@@ -79,8 +81,12 @@ class ClaimsLook:
             self._seen = (Claims(), time.monotonic())
             return
         version = self._version or self._negotiated()
+        try:
+            published = tuple(self._published(version))
+        except Absent:
+            self._version = ""  # the server was upgraded: ask anew which versions it has
+            raise
         items = [claim for each in sorted(named)[:_MOST_CLAIMS] if (claim := self._claim(version, *each)) is not None]
-        published = tuple(self._published(version))
         self._seen = (Claims(items=tuple(items), published=published), time.monotonic())
 
     def _negotiated(self) -> str:
@@ -96,7 +102,7 @@ class ClaimsLook:
         raise SourceError("kubernetes: no resource.k8s.io")  # the loop has raised or returned
 
     def _claim(self, version: str, namespace: str, name: str) -> Claim | None:
-        path = f"/apis/resource.k8s.io/{version}/namespaces/{quote(namespace)}/resourceclaims/{quote(name, safe='')}"
+        path = f"/apis/resource.k8s.io/{version}/namespaces/{quote(namespace, safe='')}/resourceclaims/{quote(name, safe='')}"
         try:
             return dra.claim(self._api.get("get claim", path, {}, timeout=self._request))
         except Absent:

@@ -23,6 +23,11 @@ from exporter.sources.kubernetes_api import Api, Expired
 from exporter.sources.pods import PodStore, slim
 
 _PAGE = "500"
+_MOST_PAGES = 40
+"""A node has at most a few hundred pods; a list that goes on and on is not one of a node."""
+_MOST_PODS = 5000
+"""Pods of one node; Kubernetes is tested with 110. Beyond it the selector was not honoured."""
+
 _GONE = 410
 _SHORT_WATCH = 1.0
 """Seconds. A watch that ends sooner without an event is a failure, else a broken proxy makes a busy loop."""
@@ -107,19 +112,21 @@ class PodWatch:
         """Fill the store; return the resource version to watch from."""
         found: list[Pod] = []
         params = {**self._selector, "limit": _PAGE, "resourceVersion": start}
-        while True:
+        for _ in range(_MOST_PAGES):
             page = self._api.get("list pods", "/api/v1/pods", params, timeout=self._timing.request)
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise SourceError("kubernetes: list pods: the answer is no list")
             found.extend(pod for item in page["items"] if (pod := slim(item)) is not None)
             meta = page.get("metadata") or {}
-            if not meta.get("continue"):
+            if len(found) > _MOST_PODS:
                 break
+            if not meta.get("continue"):
+                self._store.replace(found, time.monotonic())
+                self._publish()
+                return str(meta.get("resourceVersion") or "0")
             # A continued list is of the version that its token names; giving one beside it is refused.
-            params = {**self._selector, "limit": _PAGE, "continue": meta["continue"]}
-        self._store.replace(found, time.monotonic())
-        self._publish()
-        return str(meta.get("resourceVersion") or "0")
+            params = {**self._selector, "limit": _PAGE, "continue": str(meta["continue"])}
+        raise SourceError(f"kubernetes: list pods: no end after {len(found)} pods; no node has more than {_MOST_PODS}")
 
     def _follow(self, version: str) -> str:
         """Apply events until the server ends the watch; return the version to resume from."""
@@ -156,6 +163,8 @@ class PodWatch:
             self._store.remove(pod.uid, now)
         elif kind in {"ADDED", "MODIFIED"} and pod is not None:
             self._store.put(pod, now)
+            if len(self._store) > _MOST_PODS:
+                raise Expired(f"kubernetes: watch pods: more than {_MOST_PODS} pods on one node")
         self._publish(changed=kind != "BOOKMARK")
         meta = item.get("metadata")
         return str(meta.get("resourceVersion") or "") if isinstance(meta, Mapping) else ""

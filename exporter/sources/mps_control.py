@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from exporter.errors import SourceError
 from exporter.model import Missing, Reason
 from exporter.records import DaemonKey, Limit
+from exporter.sources.short_answer import ask
 
 BINARY = "nvidia-cuda-mps-control"
 _MIB = 1024 * 1024
@@ -70,20 +70,13 @@ class MpsDaemons:
         """Return what a daemon answers, empty when it refuses. Raises SourceError when it does not answer in time."""
         environment = {"CUDA_MPS_PIPE_DIRECTORY": str(pipe), "PATH": os.environ.get("PATH", os.defpath)}
         try:
-            answer = subprocess.run(  # noqa: S603  # a fixed program and fixed words, no shell
-                [self._binary],
-                input=command.encode() + b"\n",
-                capture_output=True,
-                env=environment,
-                timeout=max(0.05, until - time.monotonic()),
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
+            told = ask([self._binary], command.encode() + b"\n", environment, max(0.05, until - time.monotonic()))
+        except TimeoutError as error:
             raise SourceError(f"MPS control daemon at {pipe}: no answer in time", Reason.TIMEOUT) from error
         except OSError as error:
             hint = "is it in this container? (NVIDIA_DRIVER_CAPABILITIES=utility,compute)"
             raise SourceError(f"{self._binary}: {error.strerror or error}; {hint}", Reason.NOT_CONFIGURED) from error
-        return answer.stdout[:256].decode("utf-8", "replace").strip() if answer.returncode == 0 else ""
+        return told.text if told.status == 0 else ""
 
 
 def limit(threads: str, memory: str) -> Limit | Missing:

@@ -95,12 +95,9 @@ class PodResources:
         """Call one method. The service only reads, so that the channel may repeat a call."""
         try:
             answer = self._channel.call(f"{_SERVICE}/{method}", request.SerializeToString(), timeout)
-            return response.FromString(answer)
         except GrpcError as error:
             raise self._translated(error, method, timeout) from error
-        except DecodeError as error:
-            message = f"kubelet, {method} on {self._socket}: the answer is no {response.__name__}: {error}"
-            raise SourceError(message) from error
+        return decoded(answer, response, f"kubelet, {method} on {self._socket}")
 
     def _translated(self, error: GrpcError, method: str, timeout: float) -> SourceError:
         details = error.message.partition("\n")[0].strip()
@@ -108,6 +105,14 @@ class PodResources:
             return _unavailable(self._socket, details)
         message, reason = _refusal(error.code, details, timeout)
         return SourceError(f"kubelet, {method} on {self._socket}: {message}", reason)
+
+
+def decoded(answer: bytes, response: type[_Response], who: str) -> _Response:
+    """Decode one answer; `who` gave it. Raises SourceError."""
+    try:
+        return response.FromString(answer)
+    except DecodeError as error:
+        raise SourceError(f"{who}: the answer is no {response.__name__}: {error}") from error
 
 
 def _refusal(code: Code, details: str, timeout: float) -> tuple[str, Reason]:

@@ -96,6 +96,10 @@ class PodStore:
         self._pods: dict[str, Pod] = {}
         self._deleted: dict[str, float] = {}
 
+    def __len__(self) -> int:
+        """How many pods there are."""
+        return len(self._pods)
+
     @property
     def items(self) -> tuple[Pod, ...]:
         """Every pod, in the order of namespace, name, uid."""

@@ -46,7 +46,9 @@ def pods_of_cgroup(text: str) -> tuple[CgroupPod, ...]:
     Version 1 has a line for each controller, which may stand at the root in some of them; the line that names most
     counts. A container id is the first one behind its pod and before the next; deeper ones are containers in containers.
     """
-    paths = (line.split(":", 2)[2] for line in text.splitlines() if line.count(":") > 1)
+    # A newline alone ends a line: it is the one character that the kernel refuses in a cgroup's name (cgroup_mkdir), and a
+    # tenant may have made one with any other that Python would split at.
+    paths = (line.split(":", 2)[2] for line in text.split("\n") if line.count(":") > 1)
     found = (_pods_of_path(path.removesuffix(_DELETED)) for path in paths)
     return max(found, key=lambda pods: (len(pods), sum(pod.container_id is not None for pod in pods)), default=())
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from exporter.drift import Severity
 from exporter.explain import MODES, gibibytes, percent
 from exporter.model import Missing
 from exporter.verdict import Cause, Guarantee, Outcome
-from exporter.why.case import Case, Spell, Who
+from exporter.why.case import UNTOLD, Case, Spell, Who
 from exporter.why.figures import point_places, rough_span
 from exporter.why.finding import Finding, Mood, find, promised_compute
 from exporter.why.verdict_text import overruns, place
@@ -28,7 +29,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line. `broken` is the part of the wanted time, `lost` seconds of promise; None where nothing was wanted."""
+    """One line. `broken` is the part of the wanted time, `lost` seconds of promise; None where nothing was wanted.
+
+    `drifts` are the names of those that touch it, the worst first; Missing where the source has none to tell.
+    """
 
     where: str
     owner: str
@@ -39,6 +43,14 @@ class Row:
     lost: float
     state: State
     words: str
+    drifts: tuple[str, ...] | Missing = UNTOLD
+
+
+_LOUD = frozenset({Severity.BREACH, Severity.AT_RISK, Severity.WARNING})
+"""Drifts that a line has room for."""
+
+_SAID = {Cause.ROGUE_POD: "rogue_process"}
+"""Causes that are a drift by another name."""
 
 
 def row(case: Case) -> Row:
@@ -56,7 +68,10 @@ def row(case: Case) -> Row:
         broken=None if shown is None else shown.of(Outcome.BROKEN) / shown.wanted,
         lost=0.0 if spell is None else spell.loss,
         state=state,
-        words="" if spell is None else _words(case, finding, spell, state),
+        words="; ".join(
+            part for part in ("" if spell is None else _words(case, finding, spell, state), _drifts(case)) if part
+        ),
+        drifts=case.drifts if isinstance(case.drifts, Missing) else tuple(each.name for each in case.drifts),
     )
 
 
@@ -113,6 +128,15 @@ def _words(case: Case, finding: Finding, spell: Spell, state: State) -> str:
     if state is State.BLIND:
         return f"{finding.guarantee} {rough_span(spell.of(Outcome.BLIND))}, {str(spell.main_reason).replace('_', ' ')}"
     return ""
+
+
+def _drifts(case: Case) -> str:
+    """Drifts that no broken guarantee's cause says already."""
+    causes = {cause for spell in case.spells.values() if spell.broken for cause in spell.lost}
+    said = {_SAID.get(cause, str(cause)) for cause in causes}
+    loud = [each for each in case.touched if each.severity in _LOUD and (each.neighbour or each.name not in said)]
+    names = dict.fromkeys(f"{each.name.replace('_', ' ')}{' (a neighbour)' if each.neighbour else ''}" for each in loud)
+    return f"drift: {', '.join(names)}" if names else ""
 
 
 def _takers(case: Case, spell: Spell) -> str:

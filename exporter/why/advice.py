@@ -42,6 +42,13 @@ _SHOWN = 2
 
 def next_steps(case: Case, finding: Finding) -> list[str]:
     """What to run, the most telling first; each a command, with a remark behind `#` where it is not run here."""
+    steps: dict[str, str] = {}
+    for step in (*_about(case, finding), *(drift.next for drift in case.touched)):
+        steps.setdefault(step.partition("   #")[0], step)
+    return list(steps.values())
+
+
+def _about(case: Case, finding: Finding) -> list[str]:
     if finding.mood is Mood.BROKEN:
         return list(_broken(case, finding))
     if finding.mood is Mood.BLIND:
@@ -85,7 +92,8 @@ def _takers(case: Case, finding: Finding) -> Iterator[tuple[str, str]]:
     """Pods to look at: who took most, else strangers, else who holds more memory than promised."""
     spell = case.spells[finding.guarantee]
     if spell.neighbours:
-        yield from sorted(spell.neighbours, key=lambda who: -spell.neighbours[who])
+        named = (who for who in spell.neighbours if who[0])  # those that are counted together have no namespace
+        yield from sorted(named, key=lambda who: -spell.neighbours[who])
         return
     for user in case.crowd.users:
         stranger = finding.cause is Cause.ROGUE_POD and user.who is Who.STRANGER

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exporter.catalogue import PartitionKey
+from exporter.drift import Severity
 from exporter.model import Missing, Promise, Reading, Reason, Sharing, Throttle
 from exporter.verdict import Cause, Evidence, Guarantee, Neighbour, Outcome
 
@@ -146,6 +147,19 @@ class Crowd:
     memory_free: Reading = UNTOLD
 
 
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A drift that is about the partition, its device, its GPU or its node, or that lets a neighbour take what is its."""
+
+    number: int
+    name: str
+    severity: Severity
+    whose: str  # empty: its own, or nobody's
+    neighbour: bool  # it is another holder's
+    sentence: str
+    next: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Everything known of one partition."""
@@ -177,6 +191,12 @@ class Case:
     window: Window
     health: Health
     crowd: Crowd
+    drifts: tuple[Touch, ...] | Missing = UNTOLD  # the worst first; a Prometheus has none to tell
+
+    @property
+    def touched(self) -> tuple[Touch, ...]:
+        """The drifts that are told."""
+        return () if isinstance(self.drifts, Missing) else self.drifts
 
     @property
     def owner(self) -> str:

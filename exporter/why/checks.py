@@ -122,9 +122,20 @@ def _layout(case: Case) -> Iterator[Check]:
     if shared and not isinstance(case.holders, Missing):
         offered = "" if isinstance(case.replicas, Missing) else f" of {case.replicas:.0f}"
         words.append(f"{case.holders:.0f}{offered} slots of {place(case)} are held")
-    yield from _by_guarantee(
-        case, Guarantee.CONFORMANCE, "allocation", "" if words else "the whole device is yours", words
-    )
+    yield from _by_guarantee(case, Guarantee.CONFORMANCE, "allocation", "" if words else _CONFORMS[case.sharing], words)
+
+
+_CONFORMS = {
+    Sharing.EXCLUSIVE: "the whole device is yours",
+    Sharing.MIG: "the instance is as large as it was when it was first seen",
+    Sharing.TIME_SLICING: "no more slots are held than there are",
+    Sharing.MPS: "no more slots are held than there are",
+    Sharing.HAMI: "the limits that the hook has set are those that were promised",
+    Sharing.KAI: "nobody sets a limit that could be compared with the fraction",
+    Sharing.DRA: "the device is what the claim was given",
+    Sharing.XCP: "the partition is as large as its name says",
+}
+"""What kept conformance means where no size and no count can be named."""
 
 
 def _memory(case: Case) -> Iterator[Check]:

@@ -13,7 +13,8 @@ from typing import IO, Protocol
 from exporter.errors import SourceError
 from exporter.model import Reason
 from exporter.why.figures import clean
-from toolkit.site import Site
+from toolkit.site import Site, hidden
+from toolkit.timedhead import TimedHead
 
 DEADLINE = 20.0
 """Seconds for one whole answer."""
@@ -46,6 +47,24 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         del req, fp, code, msg, headers, newurl
 
 
+class _PlainConnection(http.client.HTTPConnection):
+    response_class = TimedHead
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    response_class = TimedHead
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PlainConnection, req)
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_SecureConnection, req, context=self._context)  # type: ignore[attr-defined]  # not in the stubs
+
+
 def fetch(site: Site, path: str, form: bytes | None = None, *, deadline: float = DEADLINE, bound: int = BOUND) -> bytes:
     """GET, or POST when there is a form; return the body of at most `bound` bytes, within `deadline` seconds.
 
@@ -53,9 +72,9 @@ def fetch(site: Site, path: str, form: bytes | None = None, *, deadline: float =
     """
     headers = {"Accept": "application/json"} | ({"Authorization": site.authorization} if site.authorization else {})
     request = urllib.request.Request(site.url + path, data=form, headers=headers)  # noqa: S310  # the scheme is checked by `site`
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirects()]
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirects(), _Plain()]
     if site.tls is not None:
-        handlers.append(urllib.request.HTTPSHandler(context=site.tls))
+        handlers.append(_Secure(context=site.tls))
     until = time.monotonic() + deadline
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=deadline) as answer:
@@ -89,7 +108,7 @@ def _refused(error: urllib.error.HTTPError, url: str) -> SourceError:
             Reason.PERMISSION,
         )
     if status.MULTIPLE_CHOICES <= error.code < status.BAD_REQUEST:
-        target = clean(error.headers.get("Location", "elsewhere"))
+        target = clean(hidden(error.headers.get("Location", "elsewhere")))
         return SourceError(f"{url}: redirects to {target}: give that address instead")
     try:
         said = clean(error.read(_SAID).decode(errors="replace").strip())

@@ -18,8 +18,12 @@ def clean(name: str) -> str:
 
     Escapes, control and direction-changing characters of a tenant's names and commands must not reach a terminal.
     """
-    short = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+    return printable(name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…")
+
+
+def printable(text: str) -> str:
+    """Return a text with everything that is no printable character written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def whole_parts(parts: Sequence[float], total: int) -> list[int]:

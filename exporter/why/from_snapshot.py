@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from exporter.catalogue import PartitionKey
+from exporter.drift import Drift
 from exporter.model import (
     Enforcer,
     Missing,
@@ -28,6 +29,7 @@ from exporter.model import (
 from exporter.verdict import Cause, Evidence, Guarantee, Neighbour, Outcome
 from exporter.why.case import UNTOLD, Case, Health, Spell, User, Who, Window
 from exporter.why.crowd import Board, Tenant, gather
+from exporter.why.drifts import drifts, touching
 from exporter.why.jsontree import Tree, parse, word
 
 K = TypeVar("K")
@@ -43,6 +45,7 @@ def cases(body: bytes, url: str) -> tuple[Case, ...]:
         gpus={gpu["uuid"].text(): gpu for gpu in document["gpus"].each()},
         devices={device["uuid"].text(): device for device in document["devices"].each()},
         processes=dict(document["processes"].items()),
+        drifts=drifts(document),
     )
     partitions = [(_key(partition), partition) for partition in document["partitions"].each()]
     by_device: dict[str, list[tuple[PartitionKey, Tree]]] = defaultdict(list)
@@ -53,12 +56,13 @@ def cases(body: bytes, url: str) -> tuple[Case, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The node: GPUs, devices and processes of the document by their UUIDs."""
+    """The node: GPUs, devices and processes of the document by their UUIDs, and its drifts."""
 
     node: str
     gpus: Mapping[str, Tree]
     devices: Mapping[str, Tree]
     processes: Mapping[str, Tree]
+    drifts: Sequence[Drift] | Missing
 
 
 def _key(partition: Tree) -> PartitionKey:
@@ -102,6 +106,7 @@ def _case(key: PartitionKey, partition: Tree, place: _Place, here: Sequence[tupl
         window=Window(age),
         health=_health(gpu, device),
         crowd=gather(key, tenants, strangers, _board(gpu, device)),
+        drifts=touching(place.drifts, key, place.node),
     )
 
 

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from exporter.drift import Severity
 from exporter.explain import MODES, gibibytes, keeper_words, percent
 from exporter.model import Missing, Reading
 from exporter.verdict import Cause, Evidence, Guarantee, Outcome
@@ -25,6 +26,7 @@ from exporter.why.verdict_text import broken_sentence, overrun_of_yours, place, 
 _LABEL = 14
 _MOODS = {Mood.BROKEN: "bold red", Mood.YOURSELF: "bold yellow", Mood.KEPT: "bold green", Mood.BLIND: "bold yellow"}
 _OUTCOMES = {Outcome.KEPT: "green", Outcome.BROKEN: "bold red", Outcome.IDLE: "dim", Outcome.BLIND: "yellow"}
+_SEVERITIES = {Severity.BREACH: "bold red", Severity.AT_RISK: "bold yellow", Severity.WARNING: "yellow"}
 _CAUSES = {
     Cause.SWITCHING: "switching and gaps: nobody used it",
     Cause.UNKNOWN: "no reading says",
@@ -238,6 +240,14 @@ def _grounds(case: Case, finding: Finding) -> Table:
             grid.add_row(
                 Text(title if i == 0 else "", style="bold"), Text.assemble((f"{check.suspect}: ", "dim"), check.words)
             )
+    for i, drift in enumerate(case.touched):
+        whose = f"{drift.whose}: " if drift.whose else ""
+        words = Text.assemble(
+            (f"D{drift.number} {drift.name}", _SEVERITIES.get(drift.severity, "")),
+            (f" ({drift.severity.replace('_', ' ')})  ", "dim"),
+            f"{whose}{drift.sentence}",
+        )
+        grid.add_row(Text("DRIFT" if i == 0 else "", style="bold"), words)
     if finding.mood in {Mood.BROKEN, Mood.BLIND}:
         grid.add_row(Text("IN THIS MODE", style="bold"), Text(WHY[case.sharing]))
     grid.add_row(Text("EVIDENCE", style="bold"), Text(_evidence(case, finding)))

@@ -10,6 +10,8 @@ import fcntl
 import json
 import logging
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -69,28 +71,38 @@ class ParquetHistory(ParquetReader):
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise UnreachableError(f"{self._folder}: cannot be written: {error.strerror or error}") from error
+        except (OSError, pl.exceptions.PolarsError) as error:
+            with suppress(OSError):  # on a read-only disk it cannot go either
+                beside.unlink(missing_ok=True)
+            why = (isinstance(error, OSError) and error.strerror) or error
+            raise UnreachableError(f"{self._folder}: cannot be written: {why}") from error
 
     def _compact(self, at: int) -> None:
-        """Put whole hours together, and forget what is older than the retention."""
+        """Forget what is older than the retention, which makes room, and put whole hours together."""
+        self._forget([path for path, _, last in self.files() if last < at - self._retention])
         hours: dict[int, list[Path]] = {}
         for path, first, _ in self.files():
             if path.parent.name == MINUTES and first // HOUR < at // HOUR:
                 hours.setdefault(first // HOUR * HOUR, []).append(path)
         for hour, paths in hours.items():
             whole = self._folder / HOURS / f"{hour}{SUFFIX}"
-            frames = [pl.read_parquet(path) for path in ([whole] if whole.exists() else []) + paths]
-            self._write(whole, pl.concat(frames).unique(["labels", "t"]).sort("name", "labels", "t"))
+            every = pl.lit(value=True)
+            found = [self._load(path, every) for path in ([whole] if whole.exists() else []) + paths]
+            frames = [frame for frame in found if frame is not None]
+            if frames:
+                self._write(whole, pl.concat(frames).unique(["labels", "t"]).sort("name", "labels", "t"))
+            self._forget(paths)
+
+    def _forget(self, paths: Sequence[Path]) -> None:
+        try:
             for path in paths:
                 path.unlink(missing_ok=True)
-        for path, _, last in self.files():
-            if last < at - self._retention:
-                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UnreachableError(f"{self._folder}: cannot be tidied: {error.strerror or error}") from error
 
 
 def _put_aside(path: Path, error: Exception) -> None:
     aside = path.with_suffix(".damaged")
     log(_LOG, logging.ERROR, "a file of the history cannot be read and is put aside", file=path, error=error)
-    path.replace(aside)
+    with suppress(OSError):  # then it is met again, and put aside when the disk can be written
+        path.replace(aside)

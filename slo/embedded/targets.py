@@ -57,7 +57,7 @@ class Places:
                     url = address if "://" in address else f"http://{address}"
                     found.append(Target(site(url, self.access), labels))
             except ConfigError as error:
-                item.fail(f"{quoted(address or '')}: {error}", "HOST:PORT, or a URL")
+                item.fail(str(error), "HOST:PORT, or a URL")
         return found
 
 

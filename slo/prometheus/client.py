@@ -20,9 +20,12 @@ from urllib3.response import BaseHTTPResponse
 from slo.prometheus.refusals import RefusedError, TooMuchError, failed, printable, refused, said
 from toolkit.errors import UnreachableError
 from toolkit.site import Site
+from toolkit.timedhead import TimedHead
 
 BOUND = 1 << 30
 """Bytes of the largest answer that is held as a whole."""
+SMALL = 16 << 20
+"""Bytes of the largest answer to a small question: a Prometheus's configuration."""
 _CHUNK = 1 << 18
 _CONNECTING = 5.0
 _SAID = 1 << 16
@@ -62,6 +65,7 @@ class Client:
             self._secrets = _secrets(site.authorization)
         trust = {} if site.tls is None else {"ssl_context": site.tls}
         self._pool = urllib3.connection_from_url(site.url, maxsize=4, retries=False, **trust)
+        self._pool.ConnectionCls = type("Timed", (self._pool.ConnectionCls,), {"response_class": TimedHead})
 
     def close(self) -> None:
         """Close the connections."""
@@ -71,18 +75,21 @@ class Client:
         """POST a form; return the whole body. Raises UnreachableError; TooMuchError above BOUND."""
         headers = {"Content-Type": _FORM, "Accept": "application/json"}
         with self.stream(path, urlencode(form).encode(), headers, gzip=gzip) as answer:
-            found, size = [], 0
-            for part in answer.parts:
-                size += len(part)
-                if size > BOUND:
-                    raise TooMuchError(f"{self.url}: the answer is larger than {BOUND >> 20} MiB", HTTPStatus.OK)
-                found.append(part)
-            return b"".join(found)
+            return self._whole(answer, BOUND)
 
     def get(self, path: str) -> bytes:
-        """GET; return the whole body of a small answer. Raises UnreachableError."""
+        """GET; return the whole body of a small answer. Raises UnreachableError; TooMuchError above SMALL."""
         with self.stream(path, None, {"Accept": "application/json"}, gzip=True) as answer:
-            return b"".join(answer.parts)
+            return self._whole(answer, SMALL)
+
+    def _whole(self, answer: Answer, bound: int) -> bytes:
+        found, size = [], 0
+        for part in answer.parts:
+            size += len(part)
+            if size > bound:
+                raise TooMuchError(f"{self.url}: the answer is larger than {bound >> 20} MiB", HTTPStatus.OK)
+            found.append(part)
+        return b"".join(found)
 
     @contextmanager
     def stream(self, path: str, body: bytes | None, headers: Mapping[str, str], *, gzip: bool) -> Iterator[Answer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,10 @@ from slo.run.status import TargetRow
 from slo.samples import Samples, together
 from slo.sli import LOOKBACK
 from slo.spec import SLICE
+from toolkit.errors import UnreachableError
+from toolkit.logs import log
+
+_LOG = logging.getLogger(__name__)
 
 PAGE = 6 * 3600
 """Seconds of history that are read at a time."""
@@ -33,11 +38,14 @@ class ExportersFeed:
         self._history = history
         self._judges = judges
         self._before: tuple[int, Samples] | None = None
+        self.trouble = ""
+        """Why the last minute was not kept; empty when it was."""
 
     def minute(self, at: int) -> int:
         """Scrape, as of the minute that ends at `at` (Unix seconds); return its partitions. Raises UnreachableError.
 
-        A minute that is long over cannot be scraped any more: it stays unknown.
+        A minute that is long over cannot be scraped any more: it stays unknown. One that cannot be kept, on a disk that is full
+        or read-only, is judged all the same: pages matter more than history.
         """
         if self._wall() - at > SLICE + LATE:
             return 0
@@ -46,7 +54,7 @@ class ExportersFeed:
             self._scraper.close()
             self._scraper = Scraper(changed)
         found = self._scraper.round(at)
-        self._history.append(at, found)
+        self._keep(at, found)
         now = _only(found, COUNTER)
         if self._before is None or self._before[0] != at - SLICE:
             self._before = (at - SLICE, self._history.read(COUNTER, (), at - SLICE - 1, at - SLICE))
@@ -56,6 +64,16 @@ class ExportersFeed:
         if at % PAGE == 0:
             self._judges.forget()
         return partitions
+
+    def _keep(self, at: int, found: Samples) -> None:
+        """Write a minute down; when that fails, say so once, and in `trouble`."""
+        before, self.trouble = self.trouble, ""
+        try:
+            self._history.append(at, found)
+        except UnreachableError as error:
+            self.trouble = str(error)
+            if self.trouble != before:
+                log(_LOG, logging.ERROR, "history is not kept; minutes are judged all the same", error=self.trouble)
 
     def catch_up(self, start: int, end: int) -> None:
         """Read the minutes after `start` up to `end` from what was kept. What was not scraped then is unknown."""

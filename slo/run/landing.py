@@ -86,6 +86,8 @@ def _around(status: Status) -> str:
     ]
     if status.journal:
         rows.append(("journal", "down", status.journal))
+    if status.history:
+        rows.append(("history", "down", status.history))
     return _table("Around", ("address", "state", ""), rows) if rows else ""
 
 

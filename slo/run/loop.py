@@ -34,6 +34,10 @@ MOST_BEHIND = 60
 class Feed(Protocol):
     """Where minutes come from."""
 
+    @property
+    def trouble(self) -> str:
+        """Why minutes are judged and not kept; empty when they are, or need not be."""
+
     def minute(self, at: int) -> int:
         """Read the minute that ends at `at` (Unix seconds) into the evaluator; return the partitions. Raises UnreachableError."""
 
@@ -84,17 +88,25 @@ class Loop:
         """Evaluate until `stop`. `remember` is how many seconds of history the objectives look back on."""
         remembered = False
         while not stop.is_set():
-            at = self._last_minute()
-            if not remembered:
-                remembered = self._remember(at - SLICE, remember)
-                at = self._last_minute() if remembered else self.status.at
-            if at > self.status.at:
-                self.evaluate(at)
-                published(self.status)
-            elif not remembered:
-                published(self.status)
+            try:
+                remembered = self._turn(remember, published, remembered=remembered)
+            except Exception:  # noqa: BLE001  # a defect; a checker that ends by it checks nothing any more
+                log(_LOG, logging.ERROR, "a turn met a defect", exc_info=True)
             if self._clock.wait(stop, max(0.2, self._last_minute() + SLICE + SETTLE - self._clock.wall())):
                 return
+
+    def _turn(self, remember: int, published: Callable[[Status], None], *, remembered: bool) -> bool:
+        """Do what is due now; return whether history has been read."""
+        at = self._last_minute()
+        if not remembered:
+            remembered = self._remember(at - SLICE, remember)
+            at = self._last_minute() if remembered else self.status.at
+        if at > self.status.at:
+            self.evaluate(at)
+            published(self.status)
+        elif not remembered:
+            published(self.status)
+        return remembered
 
     def evaluate(self, at: int) -> None:
         """Evaluate every minute that is due up to `at`, and tell what fires."""
@@ -102,12 +114,19 @@ class Loop:
         try:
             partitions = self._minutes(at)
         except UnreachableError as error:
-            log(_LOG, logging.ERROR, "a minute could not be evaluated", at=at, error=str(error))
-            self._tell(replace(self.status, error=str(error), failures=self.status.failures + 1), began, hold=True)
+            self._held(at, str(error), began)
+            return
+        except Exception as error:  # noqa: BLE001  # a defect; the loop outlives it, and nobody's page ends by it
+            log(_LOG, logging.ERROR, "a minute met a defect", at=at, exc_info=True)
+            self._held(at, f"{type(error).__name__}: {error}", began)
             return
         now = self._clock.wall()
         held = replace(self.status, at=at, error="", succeeded=now, took=now - began, partitions=partitions, held=False)
         self._tell(held, now, hold=False)
+
+    def _held(self, at: int, error: str, began: float) -> None:
+        log(_LOG, logging.ERROR, "a minute could not be evaluated", at=at, error=error)
+        self._tell(replace(self.status, error=error, failures=self.status.failures + 1), began, hold=True)
 
     def _minutes(self, at: int) -> int:
         first = at if not self.status.at else self.status.at + SLICE
@@ -152,6 +171,7 @@ class Loop:
             refused=status.refused + len(report.refused),
             hidden=report.hidden,
             journal=report.journal or "",
+            history=self._feed.trouble,
         )
 
     def _last_minute(self) -> int:

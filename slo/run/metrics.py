@@ -54,6 +54,7 @@ class StatusCollector(Collector):
         yield _count("slicewatch_slo_alerts_sent", "Alerts that an Alertmanager took, re-sent ones too.", status.sent)
         yield _count("slicewatch_slo_alerts_refused", "Alerts that every Alertmanager refused.", status.refused)
         yield _one("slicewatch_slo_journal_up", "Whether the journal can be written.", float(not status.journal))
+        yield _one("slicewatch_slo_history_up", "Whether scraped minutes can be kept.", float(not status.history))
 
     def _around(self, status: Status) -> Iterator[Metric]:
         up = GaugeMetricFamily("slicewatch_slo_target_up", "Whether what is read answers.", labels=["target"])

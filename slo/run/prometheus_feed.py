@@ -23,6 +23,9 @@ class Store(History, Now, Protocol):
 class PrometheusFeed:
     """Feeds the evaluators from a store. For one thread."""
 
+    trouble = ""
+    """The store keeps its own history."""
+
     def __init__(self, store: Store, judges: Judges) -> None:
         self._store = store
         self._judges = judges

@@ -56,5 +56,6 @@ class Status:
     refused: int = 0
     hidden: int = 0
     journal: str = ""  # what is wrong with the journal; empty when nothing is
+    history: str = ""  # why minutes are not kept; empty when they are, or a Prometheus keeps them
     held: bool = True  # no complete evaluation since the start: nothing resolves yet
     labels: Mapping[str, str] = field(default_factory=dict)

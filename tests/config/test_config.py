@@ -13,6 +13,7 @@ from exporter.values import KubernetesMode, SourceKind
 from toolkit import values
 from toolkit.errors import ConfigError
 from toolkit.logs import Log
+from toolkit.site import Site
 from toolkit.values import Address, Level, LogFormat
 from toolkit.web.server import Web
 
@@ -57,6 +58,7 @@ def test_without_flags_every_setting_has_the_contracts_default():
         (["--web.listen-address=localhost:80"], "web", "listen", Address("localhost", 80)),
         (["--web.config.file", "w.yml"], "web", "config_file", Path("w.yml")),
         (["--web.max-requests=1"], "web", "max_requests", 1),
+        (["--web.series-limit=5000"], "collect", "series_limit", 5000),
         (["--node.name", "gpu-1"], "collect", "node", "gpu-1"),
         (["--tick=500ms"], "collect", "tick", 0.5),
         (["--tick", "1m"], "collect", "tick", 60.0),
@@ -75,7 +77,8 @@ def test_without_flags_every_setting_has_the_contracts_default():
         (["--path.dra-checkpoint="], "sources", "dra", None),
         (["--log.level=warn"], "log", "level", Level.WARN),
         (["--log.format", "json"], "log", "format", LogFormat.JSON),
-        (["--dcgm.url="], "web", "max_requests", 40),
+        (["--dcgm.url="], "sources", "dcgm", None),
+        (["--dcgm.url=http://[::1]:9400/metrics"], "sources", "dcgm", Site("http://[::1]:9400/metrics")),
     ],
 )
 def test_a_flag_sets_its_setting(argv: list[str], part: str, name: str, expected: object):
@@ -101,13 +104,19 @@ def test_once_is_a_switch():
         (["--tick", "99ms"], '--tick: "99ms"; expected a duration from 100ms to 60s'),
         (["--tick", "61s"], '--tick: "61s"; expected a duration from 100ms to 60s'),
         (["--web.max-requests=0"], '--web.max-requests: "0"; expected a whole number from 1 to 10000'),
+        (["--web.series-limit=0"], '--web.series-limit: "0"; expected a whole number from 1000 to 10000000'),
         (["--web.listen-address=9945"], '--web.listen-address: "9945"; expected an address such as'),
         (["--web.listen-address=::9945"], '--web.listen-address: "::9945"; expected an address such as'),
         (["--web.listen-address=a:65536"], '--web.listen-address: "a:65536"; expected an address such as'),
         (["--source=dcgm"], '--source: "dcgm"; expected nvml, simulator or replay'),
         (["--source=replay"], "--source replay needs --replay.file: expected a recording"),
         (["--replay.file=f"], "--replay.file needs source replay, and source is nvml (by default)"),
-        (["--dcgm.url=http://x"], "--dcgm.url is not in this version"),
+        (["--dcgm.url=x"], '--dcgm.url: "x"; expected the URL of a page, such as http://localhost:9400/metrics'),
+        (["--dcgm.url=ftp://x/metrics"], '--dcgm.url: "ftp://x/metrics"; expected the URL of a page'),
+        (
+            ["--dcgm.url=http://x", "--source=simulator"],
+            "--dcgm.url needs source nvml, and source is simulator (--source)",
+        ),
         (["--simulator.seed=1"], "--simulator.seed needs source simulator, and source is nvml (by default)"),
         (
             ["--source=nvml", "--simulator.scenario=x"],

@@ -152,6 +152,18 @@ def test_use_that_may_be_its_own_lets_nobody_say_broken() -> None:
     assert doubtful.answer is not Answer.BROKEN
 
 
+@pytest.mark.parametrize("own", [{}, {A: [0.0]}], ids=["no process", "a process that rests"])
+def test_a_tenant_that_seems_to_use_nothing_is_not_idle_while_what_works_may_be_its_own(own: Use) -> None:
+    busy = {**own, B: [0.5]}
+    unplaced = {**busy, Intruder.UNPLACED: [0.4]}
+    long = watch(unplaced, QUARTERS).answers[A]
+    assert (long.answer, long.reason) == (Answer.BLIND, Reason.AMBIGUOUS)
+    brief = watch(lambda second: unplaced if second == 20 else busy, QUARTERS).answers[A]
+    assert brief.answer is Answer.IDLE
+    resting = watch({**busy, Intruder.UNPLACED: [0.0]}, QUARTERS).answers[A]
+    assert resting.answer is Answer.IDLE
+
+
 def test_a_silent_driver_is_answered_for_from_the_window_and_then_no_more() -> None:
     seen = watch({A: [0.1], B: [0.1] * 9}, QUARTERS)
     timeout = Missing(Reason.TIMEOUT)
@@ -234,6 +246,6 @@ def test_minutes_are_remembered_in_a_window() -> None:
 
 
 def test_a_share_that_whole_percents_hardly_show_is_never_called_broken_from_queueing() -> None:
-    small = watch({A: [0.02], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A]
+    small = watch({A: [0.015], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A]
     assert small.answer is Answer.BLIND
     assert watch({A: [0.1], B: [0.15] * 6}, QUARTERS, seconds=30).answers[A].answer is Answer.BROKEN

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.truth import ranges_report, ranges_tuning
 from bench.truth.__main__ import main
-from bench.truth.hearing import hear
+from bench.truth.hearing import Case, hear
 from bench.truth.physics import ENDLESS, Demand, Device, Kind
-from bench.truth.score import judged, plain, rates
+from bench.truth.score import judged, part, plain, rates
 from bench.truth.story import play
 from bench.truth.worlds import draw
 
@@ -111,6 +112,27 @@ def test_the_judge_is_right_far_more_often_than_the_plain_inversion() -> None:
     assert (rates(far, judged).precision or 0.0) >= 0.97
     assert rates(far, judged).false <= rates(far, plain).false
     assert max(case.imbalance for case in cases) < 1e-9
+
+
+def test_an_interval_is_of_worlds_and_not_of_their_windows() -> None:
+    first = next(case for case in hear(play(draw(500_001, ranges_tuning.RANGES))))
+
+    def cases(worlds: int, each: int) -> list[Case]:
+        return [replace(first, world=world, short=world % 2 == 0) for world in range(worlds) for _ in range(each)]
+
+    few, windows, worlds = (
+        part(cases(*n), lambda _: True, lambda case: case.short) for n in ((8, 1), (8, 50), (400, 1))
+    )
+    assert few.value == windows.value == worlds.value == 0.5
+    assert (few.low, few.high) == (windows.low, windows.high)
+    assert few.low is not None
+    assert worlds.low is not None
+    assert few.low < 0.3
+    assert 0.43 < worlds.low < 0.5
+
+
+def test_a_part_of_nothing_is_none() -> None:
+    assert part([], lambda _: True, lambda _: True).value is None
 
 
 def test_the_command_prints_every_figure_beside_its_goal(capsys: pytest.CaptureFixture[str]) -> None:

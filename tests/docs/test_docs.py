@@ -7,9 +7,12 @@ import itertools
 import posixpath
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
+from bench.hardware import __main__ as hardware
+from exporter import options
 from exporter.catalogue import CHECKS, GUARANTEES, METRICS, ORPHAN_KINDS, OUTCOMES
 from exporter.demand import DemandPolicy
 from exporter.model import Enforcer, PromiseClass, Reason, Sharing
@@ -32,8 +35,12 @@ OTHERS = {
     "--alertmanager.url",
     "--ignore-daemonsets",
     "--field-selector",
+    "--target",
+    "--secret",
+    "--stand-in",
+    "--build-flag",
 }
-"""Flags of every command line, and of promtool, amtool, Alertmanager and kubectl."""
+"""Flags of every command line, and of promtool, amtool, Alertmanager, kubectl, buildah and `make image`."""
 
 
 @pytest.mark.parametrize("path", sorted(documents()))
@@ -79,7 +86,8 @@ def flags_of(command: list[str], capsys: pytest.CaptureFixture[str]) -> set[str]
 
 
 def all_flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    return {flag for command in commands() for flag in flags_of(command, capsys)}
+    kit = re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]", hardware.parser().format_help())
+    return {flag for command in commands() for flag in flags_of(command, capsys)} | set(kit)
 
 
 def test_every_flag_in_a_document_exists(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +130,7 @@ def test_every_command_in_a_document_exists_and_every_command_is_in_the_readme()
         (path, word)
         for path in WRITTEN
         for piece in code(written()[path])
-        for word in re.findall(r"(?:^|(?<!-n)[\s/])slicewatch(?:\.py)? ([a-z]+)", piece)
+        for word in re.findall(r"(?:^|(?<!-n)(?<!install)(?<!namespace)[\s/])slicewatch(?:\.py)? ([a-z]+)", piece)
     }
     assert {(path, word) for path, word in named if word not in PROGRAM.commands} == set()
     assert {word for path, word in named if path == "README.md"} == set(PROGRAM.commands)
@@ -201,7 +209,8 @@ def test_every_scenario_that_a_document_plays_exists() -> None:
 
 @pytest.mark.parametrize("path", WRITTEN)
 def test_a_document_names_only_paths_that_every_node_has(path: str) -> None:
-    known = ("/dev/nvidia", "/var/lib/kubelet/pod-resources", "/proc")
+    enforcers = [option.default for option in (options.HAMI, options.MPS)] + [str(Path(options.DRA.default).parent)]
+    known = ("/dev/nvidia", "/var/lib/kubelet/pod-resources", "/proc", *enforcers)
     served = {"/metrics", "/snapshot", "/-/healthy", "/-/ready", "/"}
     absolute = {
         found for piece in code(written()[path]) for found in re.findall(r"(?<![\w.:/…*-])/[\w./-]*", piece) if found

@@ -8,15 +8,14 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from rich.console import Console
 
-from exporter import config
+from exporter import config, options
 from exporter.catalogue import METRICS
-from exporter.config import Settings
+from exporter.doctor.privileges import PRIVILEGES
 from exporter.incidents import Story, follow
 from exporter.screen import alert, happening, partitions
 from slo import specfile, validate
@@ -30,50 +29,19 @@ INSTALL = written()["docs/install.md"]
 QUERIES = [query for text in written().values() for query in blocks(text, "promql")]
 
 
-def manifests() -> list[dict[str, Any]]:
-    return [each for block in blocks(INSTALL, "yaml") for each in yaml.safe_load_all(block) if "kind" in each]
+def test_the_table_of_the_enforcers_names_each_default_path_beside_its_flag() -> None:
+    for option, path in (
+        (options.HAMI, options.HAMI.default),
+        (options.MPS, options.MPS.default),
+        (options.DRA, str(Path(options.DRA.default).parent)),
+    ):
+        assert re.search(rf"^\|[^|]+\| `{re.escape(path)}` \| `--{option.name}`", INSTALL, re.MULTILINE), option.name
 
 
-def daemon_set() -> dict[str, Any]:
-    (found,) = [each for each in manifests() if each["kind"] == "DaemonSet"]
-    return found
-
-
-def test_the_daemon_set_starts_the_exporter_with_flags_that_it_takes() -> None:
-    (container,) = daemon_set()["spec"]["template"]["spec"]["containers"]
-    command, *flags = container["args"]
-    assert command == "exporter"
-    settings = config.parse(flags, {"NODE_NAME": "n1"})
-    assert isinstance(settings, Settings)
-    assert settings.web.listen.port == container["ports"][0]["containerPort"]
-    assert settings.collect.node == "n1"
-    assert "NODE_NAME" in {variable["name"] for variable in container["env"]}
-
-
-def test_the_daemon_set_mounts_the_directory_of_the_socket_that_is_read_by_default() -> None:
-    pod = daemon_set()["spec"]["template"]["spec"]
-    socket = config.parse([], {}, lambda: "n1").sources.podresources
-    assert socket is not None
-    (mount,) = pod["containers"][0]["volumeMounts"]
-    (volume,) = pod["volumes"]
-    assert mount["mountPath"] == volume["hostPath"]["path"] == str(socket.parent)
-    assert pod["hostPID"] is True
-
-
-def test_the_manifests_refer_to_each_other() -> None:
-    by_kind = {each["kind"]: each for each in manifests()}
-    account = by_kind["ServiceAccount"]["metadata"]
-    binding = by_kind["ClusterRoleBinding"]
-    assert binding["subjects"] == [
-        {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
-    ]
-    assert binding["roleRef"]["name"] == by_kind["ClusterRole"]["metadata"]["name"]
-    assert account["namespace"] == by_kind["Namespace"]["metadata"]["name"]
-    workload = daemon_set()
-    assert workload["metadata"]["namespace"] == account["namespace"]
-    assert workload["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
-    labels = workload["spec"]["template"]["metadata"]["labels"]
-    assert workload["spec"]["selector"]["matchLabels"].items() <= labels.items()
+def test_the_table_of_privileges_has_the_words_of_doctor():
+    rows = dict(re.findall(r"^\| ([^|]+?) (\|.*\|)$", INSTALL, re.MULTILINE))
+    for privilege in PRIVILEGES:
+        assert f"| {privilege.buys} | {privilege.without} |" in rows[privilege.name], privilege.name
 
 
 def test_the_configuration_file_is_one(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ class Rig:
         self._state.unlink()
 
     def arguments(self, *flags: str) -> list[str]:
-        """The command line's tail for this node: quick ticks, a free port."""
+        """The command line's tail for this node: quick ticks, a free port. A flag that is given replaces the node's own."""
         places = {
             "web.listen-address": "127.0.0.1:0",
             "node.name": NODE,
@@ -163,7 +163,9 @@ class Rig:
             "podresources.socket": str(self.kubelet.socket),
             "kubernetes": str(self.kubeconfig),
         }
-        return ["exporter", *(f"--{name}={value}" for name, value in places.items()), *flags]
+        given = {flag.removeprefix("--").partition("=")[0] for flag in flags}
+        own = (f"--{name}={value}" for name, value in places.items() if name not in given)
+        return ["exporter", *own, *flags]
 
     def variables(self) -> dict[str, str]:
         """What tells the exporter's process which driver it has."""

@@ -26,7 +26,8 @@ class FakeApiServer:
         self.requests: list[tuple[str, dict[str, str]]] = []  # (path, query) of each request
         self.headers: list[dict[str, str]] = []
         self.token: str | None = None  # accept only this bearer token
-        self.refuse: dict[str, tuple[int, str]] = {}  # verb ("list", "watch", "get") → HTTP status and message
+        self.refuse: dict[str, tuple[int, str]] = {}  # verb ("list", "watch", "get", "group") → HTTP status and message
+        self.groups: dict[str, Object] = {}  # what named API groups serve, by path; nothing else is there
         self.page = 0  # objects on a page, whatever the client's limit; 0: all at once
         self.half_open = False  # watches keep their connection and send nothing more
         self.ends_at_once = False  # watches end before they have said anything
@@ -137,6 +138,12 @@ class FakeApiServer:
             self._version += 10
             self._oldest = self._version
 
+    def trim(self, keep: int) -> None:
+        """Hold only the newest events, so that a long run's memory is bounded; watches have to be at most that far behind."""
+        with self._changed:
+            self._log = self._log[-keep:]
+            del self.requests[:-keep], self.headers[:-keep]
+
     def send(self, line: bytes) -> None:
         """Push a raw line into every open watch."""
         with self._changed:
@@ -236,6 +243,8 @@ def eventually(condition: Callable[[], bool], within: float = 10.0) -> None:
 
 def verb_of(path: str, query: dict[str, str]) -> str:
     """Return the API's verb of a request."""
+    if path.startswith("/apis/"):
+        return "group"
     if path.startswith("/api/v1/nodes/"):
         return "get"
     return "watch" if query.get("watch") in {"1", "true"} else "list"
@@ -271,6 +280,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._status(401, "Unauthorized")
         elif verb in self.api.refuse:
             self._status(*self.api.refuse[verb])
+        elif verb == "group" and split.path in self.api.groups:
+            self._json(200, self.api.groups[split.path])
+        elif verb == "group":
+            self._status(404, "the server could not find the requested resource")
         elif verb == "watch":
             self._watch(query)
         elif verb == "list":

@@ -252,3 +252,12 @@ def test_a_claim_of_a_gpu_is_judged_like_the_gpu() -> None:
     result = think(*instants)
     assert outcome(result, "a", Guarantee.COMPUTE) is Outcome.KEPT
     assert by_pod(result)["a"].used_compute == 0.8
+
+
+def test_a_device_that_a_claim_has_twice_is_what_the_containers_own_request_makes_it() -> None:
+    twice_ = claim(result_of("gpu-1", "watch", admin=True), result_of("gpu-1", "work"))
+    known = Claims(items=(twice_,), published=published(gpu_1=GPU1))
+    held = {("a", "main"): (claim_id("gpu-1"),), ("a", "probe"): (claim_id("gpu-1"),)}
+    uses = (ClaimUse("main", "c", "work"), ClaimUse("probe", "c", "watch"))
+    partitions = run(*by_claims(held, known, claim_uses=uses)).partitions
+    assert {p.key.container: p.owner.role for p in partitions} == {"main": Role.WORKLOAD, "probe": Role.ADMIN}

@@ -14,8 +14,9 @@ from exporter.model import (
     Reason,
     Relation,
 )
+from exporter.partitions import Evidence
 from exporter.pipeline import Result
-from exporter.records import Grant, Role, Sharing
+from exporter.records import Grant, Limit, Role, Sharing
 from exporter.verdict import Cause, Guarantee, Outcome
 from tests.drift.worlds import fractions, hooked, part, set_as_promised, twice
 from tests.join.worlds import (
@@ -109,6 +110,13 @@ def test_the_hooks_limits_are_compared_and_never_become_the_promise() -> None:
         assert (outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.BROKEN) is broken
 
 
+def test_all_of_the_cores_need_no_limit() -> None:
+    """The hook takes 100 % for no limit (HAMi-core multiprocess_memory_limit.c), and so it is read."""
+    for cores, kept in ((100, True), (99, False)):
+        result = think(*hooked(("a", part(cores, 10)), limits={"a": Limit(None, float(10 * GIB))}))
+        assert (outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.KEPT) is kept
+
+
 @pytest.mark.parametrize("reason", [Reason.CONTRADICTION, Reason.NOT_YET, Reason.PERMISSION])
 def test_a_limit_that_cannot_be_read_is_blind_for_its_reason(reason: Reason) -> None:
     result = think(*hooked(("a", part(30, 10)), limits={"a": Missing(reason)}))
@@ -147,6 +155,64 @@ def test_an_instance_that_hami_made_is_a_mig_instance() -> None:
     assert (partition.sharing, partition.promised_profile) == (Sharing.MIG, "1g.10gb")
     assert partition.promise.compute is not None
     assert (partition.promise.compute.enforcer, partition.promise.compute.source) == ("hardware", "annotation")
+
+
+def test_more_on_record_than_there_is_breaks_nobodys_conformance() -> None:
+    """A record is the pod's own text: what one tenant writes must not break a neighbour's promise."""
+    limits: dict[str, Limit | Missing] = {"a": set_as_promised(30, 10), "b": set_as_promised(100, 70)}
+    result = think(*hooked(("a", part(30, 10)), ("b", part(100, 70)), limits=limits))
+    assert outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.KEPT
+    assert [drift.name for drift in result.drifts] == ["oversubscribed"]
+
+
+def written(name: str, grant: Grant, slot: str = f"{GPU2}-0", *, also: str = "") -> list[Evidence]:
+    """Pod a holds GPU 1 whole, or the instance `also` by its own record; `name` has a slot of GPU 2 and this record."""
+    mine = Grant(sharing=Sharing.MIG, container="main", device=MigId(also), profile="1g.10gb")
+    held = holds("a", f"{GPU2}-1") if also else holds("a", GPU1)
+    offered = (f"{GPU2}-0", f"{GPU2}-1", GPU1)
+    driver = reading([gpu(1), gpu(2, [instance(1, 1, "1g.10gb")] if also else ())])
+    store = pods(pod("a", grants=(mine,) if also else ()), pod(name, grants=(grant,)))
+    return twice(evidence(driver, allocations(held, holds(name, slot), allocatable=offered), store))
+
+
+def test_a_record_gives_no_device_that_its_plugin_does_not_give_out() -> None:
+    result = think(*written("thief", part(100, 70)))
+    assert set(by_pod(result)) == {"a"}
+    assert outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.KEPT
+    assert result.snapshot.orphans["unresolved_device_id"] == 1
+
+
+def test_a_record_takes_no_instance_from_who_has_it_already() -> None:
+    """Nobody else can tell whose it is when two records name one instance; who came first keeps it."""
+    grant = Grant(sharing=Sharing.MIG, container="main", device=MigId(mig_id(1)), profile="1g.10gb")
+    instants = written("thief", grant, also=mig_id(1))
+    alone = []
+    for each in instants:
+        held = each.allocations
+        assert not isinstance(held, Missing)
+        alone.append(replace(each, allocations=replace(held, items=tuple(i for i in held.items if i.pod == "a"))))
+    later = [replace(each, at=each.at + 2) for each in instants]
+    assert set(by_pod(think(*alone, *later))) == {"a"}
+    assert by_pod(think(*instants)) == {}  # both at once: neither's
+
+
+def test_a_record_takes_no_instance_from_whom_the_kubelet_gave_it_to() -> None:
+    grant = Grant(sharing=Sharing.MIG, container="main", device=MigId(mig_id(1)), profile="1g.10gb")
+    driver = reading([gpu(2, [instance(1, 1, "1g.10gb")])])
+    held = allocations(holds("a", mig_id(1), resource="nvidia.com/mig-1g.10gb"), holds("thief", f"{GPU2}-0"))
+    result = think(*twice(evidence(driver, held, pods(pod("a"), pod("thief", grants=(grant,))))))
+    assert set(by_pod(result)) == {"a"}
+    assert result.snapshot.orphans["conflict"] == 1
+
+
+@pytest.mark.parametrize("record", [(), (replace(part(30, 10), device=GpuId(GPU2)),)], ids=["none", "another's"])
+def test_no_tenant_makes_itself_a_stranger_by_what_it_writes(record: tuple[Grant, ...]) -> None:
+    """The kubelet says that b has a part of GPU 1; what b's record says of it is b's own text."""
+    held = allocations(holds("a", f"{GPU1}-0"), holds("b", f"{GPU1}-1"))
+    store = pods(pod("a", grants=(part(30, 10),)), pod("b", grants=record))
+    driver = reading([gpu(1), gpu(2)], {GPU1: use((process(11, memory=float(GIB)),))})
+    instants = twice(evidence(driver, held, store, facts(11, "uid-b", "b-main")))
+    assert outcome(think(*instants), "a", Guarantee.ISOLATION) is Outcome.KEPT
 
 
 # --- KAI --------------------------------------------------------------------------------------------------------------

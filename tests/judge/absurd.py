@@ -13,6 +13,7 @@ from exporter.model import (
     DeviceState,
     DeviceUse,
     Enforcer,
+    EngineRun,
     GpuUse,
     Missing,
     Partition,
@@ -25,6 +26,7 @@ from exporter.model import (
     Reading,
     Reason,
     Relation,
+    Sampled,
     Sharing,
     Snapshot,
     Throttle,
@@ -60,6 +62,17 @@ def size(*, wild: bool) -> st.SearchStrategy[Reading]:
 
 
 PIDS = st.integers(1, 4)
+SAMPLED = st.builds(
+    Sampled,
+    source=st.just("dcgm"),
+    began=st.floats(-100.0, 200.0),
+    seen=st.floats(-50.0, 200.0),
+    interval=st.just(30.0),
+    covers=st.booleans(),
+    engine=st.none() | st.builds(EngineRun, st.floats(-100.0, 200.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0)),
+    low_confidence=st.booleans(),
+    readings=st.just(frozenset({"engine_active"})),
+)
 
 
 def processes(*, wild: bool) -> st.SearchStrategy[tuple[Process, ...]]:
@@ -78,8 +91,14 @@ def device_uses(*, wild: bool) -> st.SearchStrategy[DeviceUse]:
         "ecc_corrected": number(0, 9, wild=wild),
         "ecc_uncorrected": number(0, 9, wild=wild),
     }
-    shares = {f.name: ratio(wild=wild) for f in fields(DeviceUse) if f.name not in {*sizes, "processes"}}
-    return st.builds(DeviceUse, **shares, **sizes, processes=rarely(MISSING, processes(wild=wild)))
+    shares = {f.name: ratio(wild=wild) for f in fields(DeviceUse) if f.name not in {*sizes, "processes", "sampled"}}
+    return st.builds(
+        DeviceUse,
+        **shares,
+        **sizes,
+        processes=rarely(MISSING, processes(wild=wild)),
+        sampled=rarely(SAMPLED, st.none()),
+    )
 
 
 def gpu_uses(*, wild: bool) -> st.SearchStrategy[GpuUse]:

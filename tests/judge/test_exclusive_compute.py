@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.exclusive_compute import exclusive_compute
-from exporter.model import GpuUse, Missing, Partition, Reason, Throttle
+from exporter.exclusive_compute import Slow, exclusive_compute, slow_since
+from exporter.model import EngineRun, GpuState, GpuUse, GpuUuid, Missing, Partition, Reason, Sampled, Throttle
 from exporter.verdict import Cause, Evidence, Outcome, Verdict
-from tests.judge.made import POLICY, UNREAD, clocks, device, partition
+from tests.join.worlds import gpu
+from tests.judge.made import GPU1, POLICY, UNREAD, clocks, device, partition, process
 
 FULL = clocks(1.5)
 
@@ -155,3 +156,111 @@ def test_what_cannot_be_read_is_blind_for_its_own_reason(part: Partition, use: G
 )
 def test_numbers_that_cannot_be_are_a_contradiction_and_no_breach(part: Partition, use: GpuUse) -> None:
     assert judged(part, use) == Verdict(Outcome.BLIND, Reason.CONTRADICTION)
+
+
+# --- an engine that is known as a mean over half a minute that has passed (dcgm-exporter) ---
+
+BEGAN = 70.0
+HOT = clocks(0.75, Throttle.HW_THERMAL)
+RUNS = (process(1),)
+
+
+def mean(engine: float, run: EngineRun | None, *, low: bool = False, processes: object = RUNS) -> Partition:
+    """A tenant whose engine was busy for this part of the time, and in the samples before as `run` says."""
+    sampled = Sampled(
+        source="dcgm",
+        began=BEGAN + 60,
+        seen=BEGAN + 105,
+        interval=30.0,
+        engine=run,
+        low_confidence=low,
+        readings=frozenset({"engine_active"}),
+    )
+    return partition(on=device(engine_active=engine, sampled=sampled, processes=processes))
+
+
+def run_of(least: float, most: float) -> EngineRun:
+    return EngineRun(BEGAN, least, most)
+
+
+def judged_mean(part: Partition, use: GpuUse, slow: float | None) -> tuple[Outcome, Reason | None]:
+    found = exclusive_compute(part, use, POLICY, None if slow is None else Slow(slow, BEGAN + 120))
+    return found.outcome, found.reason
+
+
+UNKNOWN = (Outcome.BLIND, Reason.DEMAND_UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("part", "slow", "expected"),
+    [
+        (mean(0.95, run_of(0.91, 0.99)), BEGAN, (Outcome.BROKEN, None)),
+        (mean(0.9, run_of(0.9, 0.9)), BEGAN - 5, (Outcome.BROKEN, None)),
+        (mean(0.95, run_of(0.91, 0.99)), BEGAN + 1, UNKNOWN),
+        (mean(0.95, run_of(0.91, 0.99)), None, UNKNOWN),
+        (mean(0.95, run_of(0.89, 0.99)), BEGAN, UNKNOWN),
+        (mean(0.95, None), BEGAN, UNKNOWN),
+        (mean(0.95, run_of(0.91, 0.99), low=True), BEGAN, UNKNOWN),
+        (mean(0.04, run_of(0.0, 0.04)), BEGAN, (Outcome.IDLE, None)),
+        (mean(0.04, run_of(0.0, 0.05)), BEGAN, (Outcome.BLIND, Reason.NOT_YET)),
+        (mean(0.04, None), BEGAN, (Outcome.BLIND, Reason.NOT_YET)),
+        (mean(0.95, run_of(0.91, 0.99), processes=()), BEGAN, (Outcome.IDLE, None)),
+        (mean(0.04, None, processes=()), BEGAN, (Outcome.IDLE, None)),
+        (mean(0.95, run_of(0.91, 0.99), processes=UNREAD), BEGAN, (Outcome.BROKEN, None)),
+    ],
+    ids=[
+        "wanted and slow throughout",
+        "just",
+        "slow for a part of it",
+        "not slow before",
+        "wanted for a part of it",
+        "came since, or too few samples",
+        "too low a mean",
+        "idle throughout",
+        "at work a while ago",
+        "idle, and came since",
+        "gone",
+        "nobody came",
+        "processes cannot be listed",
+    ],
+)
+def test_a_mean_says_broken_of_a_time_that_was_wanted_and_slow_throughout(
+    part: Partition, slow: float | None, expected: tuple[Outcome, Reason | None]
+) -> None:
+    assert judged_mean(part, HOT, slow) == expected
+
+
+def test_at_full_clock_a_mean_says_kept_whichever_seconds_were_wanted() -> None:
+    some = run_of(0.0, 0.95)
+    for part in (mean(0.06, some), mean(0.5, None), mean(0.95, run_of(0.95, 0.95)), mean(0.3, some, low=True)):
+        assert judged_mean(part, FULL, None) == (Outcome.KEPT, None)
+
+
+def test_a_smaller_device_than_promised_needs_no_slow_clock() -> None:
+    def small(engine: float) -> Partition:
+        run = EngineRun(BEGAN, engine, engine)
+        sampled = Sampled("dcgm", BEGAN, BEGAN, 30.0, engine=run, readings=frozenset({"engine_active"}))
+        return partition(on=device(1, engine_active=engine, sampled=sampled, processes=RUNS), compute=0.5)
+
+    assert judged_mean(small(0.95), FULL, None) == (Outcome.BROKEN, None)
+    assert judged_mean(small(0.5), FULL, None) == UNKNOWN
+
+
+def test_an_engine_of_now_needs_no_history_though_other_readings_are_means() -> None:
+    sampled = Sampled("dcgm", BEGAN, BEGAN, 30.0, readings=frozenset({"sm_active"}))
+    assert judged(partition(on=device(engine_active=0.3, sampled=sampled)), HOT).outcome is Outcome.BROKEN
+
+
+def test_a_gpu_is_slow_since_the_first_of_the_ticks_in_a_row_that_see_it_slow() -> None:
+    def slow(use: GpuUse, now: float, before: dict[GpuUuid, Slow]) -> dict[GpuUuid, Slow]:
+        return slow_since((GpuState(gpu=gpu(1), use=use),), now, POLICY, before)
+
+    first = slow(HOT, 10.0, {})
+    assert first == {GPU1: Slow(10.0, 10.0)}
+    second = slow(HOT, 11.0, first)
+    assert second == {GPU1: Slow(10.0, 11.0)}
+    assert slow(clocks(0.95, Throttle.HW_THERMAL), 12.0, second) == {}
+    assert slow(clocks(UNREAD), 12.0, second) == {}
+    # Nobody looked for a while, or the clock went back: it may have been anything in between.
+    assert slow(HOT, 21.1, second) == {GPU1: Slow(21.1, 21.1)}
+    assert slow(HOT, 9.0, second) == {GPU1: Slow(9.0, 9.0)}

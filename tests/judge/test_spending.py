@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.accounting import Holding, Split, holding_of, split_time
-from exporter.ledger import NS, Account, GpuAccount, Ledger, Limits, advance
+from exporter.ledger import MOST_NEIGHBOURS, NS, OTHERS, Account, GpuAccount, Ledger, Limits, advance
 from exporter.model import Missing, Partition, Reading, Reason, Sharing
 from exporter.verdict import KEPT, Cause, Evidence, Guarantee, Outcome, Verdict, blind
 from tests.judge.made import CLOCKS, GPU1, UNREAD, device, partition, snapshot
@@ -34,6 +34,23 @@ def test_neighbours_sum_to_the_cause_neighbour_to_the_nanosecond(ticks: tuple[fl
     assert sum(found.to_neighbour.values()) == found.lost[Guarantee.MEMORY, Cause.NEIGHBOUR] > 0
     parts = list(found.to_neighbour.values())
     assert max(parts) - min(parts) <= len(ticks)
+
+
+def test_a_neighbour_that_comes_after_many_is_counted_with_the_others_and_the_sum_holds() -> None:
+    part, ledger = partition(), Ledger()
+    crowd = MOST_NEIGHBOURS + 30
+    for at in range(2 * crowd + 1):
+        loss = lost({Cause.NEIGHBOUR: 0.7}, {("team", f"pod-{at % crowd}"): 0.7})
+        verdicts = {Guarantee.MEMORY: loss, Guarantee.COMPUTE: loss}
+        ledger = advance(ledger, snapshot(part, at=float(at)), {part.key: verdicts}, LIMITS)
+    found = ledger.accounts[part.key]
+    for guarantee in (Guarantee.MEMORY, Guarantee.COMPUTE):
+        taken = {who: spent for (of, who), spent in found.to_neighbour.items() if of is guarantee}
+        assert sum(taken.values()) == found.lost[guarantee, Cause.NEIGHBOUR]
+        assert len(taken) == MOST_NEIGHBOURS + 1
+        # The first went on being counted under their own names when they came back.
+        assert taken["team", "pod-1"] == 2 * round(0.7 * NS)
+        assert taken[OTHERS] == 2 * 30 * round(0.7 * NS)
 
 
 def test_causes_are_their_fractions_of_the_time() -> None:

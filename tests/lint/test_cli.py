@@ -175,7 +175,7 @@ def test_a_policy_file_names_the_system_namespaces(tmp_path: Path):
         (["-f", "x", "--gpu", "0x L40S:1GiB"], 'expected "MODEL:MEMORY"'),
         (["-f", "x", "--gpu", "L40S:0MiB"], 'expected "MODEL:MEMORY"'),
         (["-f", "/does/not/exist.yaml"], "cannot be read"),
-        (["--url", "node:9945"], "expected http://HOST:PORT"),
+        (["--url", "node:9945"], "expected a URL such as http://HOST:PORT"),
         (["--jsn"], "unknown flag --jsn, did you mean .--json"),
         (["-f"], "expected at least one argument"),
     ],
@@ -219,7 +219,7 @@ def test_a_node_that_cannot_be_read_is_a_source_that_cannot_be_reached():
         port = bound.getsockname()[1]
     with pytest.raises(SourceError, match="refused"):
         run("--url", f"http://127.0.0.1:{port}")
-    with exporter(b"", 503) as url, pytest.raises(SourceError, match="HTTP 503"):
+    with exporter(b"", 503) as url, pytest.raises(SourceError, match="answers 503"):
         run("--url", url)
     with exporter(b"<html>") as url, pytest.raises(SourceError, match="no snapshot"):
         run("--url", url)

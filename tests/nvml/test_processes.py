@@ -75,6 +75,17 @@ def test_of_several_samples_the_newest_counts_and_an_old_one_does_not(read: Read
     assert [(process.pid, process.sm_share) for process in found] == [(1, 0.7), (2, 0.1), (3, 0.0)]
 
 
+def test_a_sample_from_before_the_clock_was_set_back_is_stale(read: Reader) -> None:
+    now = time.time_ns() // 1000
+    found = _on(
+        read,
+        FakeProcess(pid=1, sm=70, sampled_at_us=now + 3_600_000_000),
+        FakeProcess(pid=2, sm=10, sampled_at_us=now + 500_000),
+    )
+    assert not isinstance(found, Missing)
+    assert [process.sm_share for process in found] == [Missing(Reason.STALE), 0.1]
+
+
 def test_an_empty_gpu_is_not_asked_for_shares(machine: Machine, read: Reader) -> None:
     before = machine.calls("nvmlDeviceGetProcessUtilization")
     assert _on(read) == ()

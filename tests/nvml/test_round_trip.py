@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from exporter.model import (
     DeviceUse,
@@ -195,7 +196,7 @@ def test_the_first_reading_has_everything_but_what_takes_two_samples(machine: Ma
     first = driver.read(READING.at)
     assert first.gpm == NOT_YET
     assert first.gpus == READING.gpus
-    blank = dict.fromkeys(GPM, NOT_YET)
+    blank: dict[str, Any] = dict.fromkeys(GPM, NOT_YET)
     for uuid in (_mig(1), _mig(2), _mig(3)):
         assert first.devices[uuid] == replace(READING.devices[uuid], **blank)
     for uuid in (DeviceUuid(ADA), DeviceUuid(AMPERE), _mig(7)):

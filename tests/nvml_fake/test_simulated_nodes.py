@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.simulator.clock import Clock
 from exporter.simulator.node import SimNode
 from exporter.simulator.scenario import load
-from exporter.simulator.sources import Clock, SimDriver
+from exporter.simulator.sources import SimDriver
 from exporter.sources.nvml import NvmlDriver
 from tests.fake_nvml.library import FakeLibrary
 from tests.fake_nvml.state import FakeDriver, as_read, from_reading

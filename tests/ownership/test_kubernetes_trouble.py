@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exporter.errors import SourceError
 from exporter.model import Missing, Reason
 from exporter.sources.kubernetes import KubernetesPods
-from exporter.sources.kubernetes_api import split_lines
+from exporter.sources.kubernetes_answer import split_lines
 from exporter.sources.kubernetes_watch import Backoff, Timing
 from tests.fakes.apiserver import FakeApiServer, eventually
 from tests.ownership.cluster import FAST, NODE, failure, pod_object, read, uids, watching

@@ -67,6 +67,12 @@ def test_a_cgroup_path_of_no_pod_names_none(path: str) -> None:
     assert pods_of_cgroup(f"0::{path}\n") == ()
 
 
+@pytest.mark.parametrize("separator", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_tenant_that_names_a_cgroup_like_a_line_stays_in_its_own_pod(separator: str) -> None:
+    forged = f"/kubepods/pod{UID}/{A}/x{separator}0::/kubepods/pod{OUTER}/pod{OUTER}"
+    assert pods_of_cgroup(f"0::{forged}\n")[-1] == CgroupPod(UID, A)
+
+
 def test_a_static_pod_is_named_by_its_config_hash() -> None:
     path = f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{HASH}.slice/cri-containerd-{A}.scope"
     assert pods_of_cgroup(f"0::{path}\n") == (CgroupPod(HASH, A),)

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter import catalogue as c
 from exporter.exposition import Distribution, Foreign, Writer, distributions, family
+from exporter.labelvalue import bounded
 
 P = c.PartitionKey("GPU-1", "GPU-1", "team", "pod", "main")
 TICKS = Distribution((0.1, 1.0), (1, 3, 4), 2.5)
@@ -114,8 +115,9 @@ KEYS = st.builds(c.PartitionKey, *[st.text(max_size=12) for _ in c.PartitionKey.
 
 @given(st.dictionaries(KEYS, st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
 def test_whatever_a_label_holds_the_client_library_reads_it_back(rows: dict[c.PartitionKey, float]) -> None:
-    clean = {c.PartitionKey(*(part.encode("utf-8", "replace").decode() for part in key)): v for key, v in rows.items()}
-    page = Writer().render([family(c.PROMISED_MEMORY, list(clean.items()))])
+    clean = {c.PartitionKey(*(bounded(part) for part in key)): value for key, value in rows.items()}
+    page = Writer().render([family(c.PROMISED_MEMORY, list(rows.items()))])
+    assert len(clean) == len(rows)
     for read in (parse_text(page.text.decode()), parse_openmetrics(page.openmetrics.decode())):
         (found,) = list(read)
         assert {c.PartitionKey(**s.labels): s.value for s in found.samples} == clean

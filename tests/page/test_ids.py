@@ -38,6 +38,8 @@ ROWS: list[tuple[str, DeviceId]] = [
 ]
 
 STRANGERS = [
+    f"M\u0130G-{U}",
+    f"M\u0131G-{U}",
     "",
     "all",
     "GPU-",

@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -14,66 +13,13 @@ import pytest
 
 from exporter.model import Missing, Reason
 from exporter.policy import DemandSignal
+from exporter.sources.bounded_page import Place
 from exporter.sources.declared import Backlog, DeclaredDemand, Limits, Server, Target, targets
-from exporter.sources.declared_page import Place
+from tests.fakes.port import Handler, http, port_server
 
 FAST = Limits(deadline=0.5, period=0.02, good_for=10.0, longest_retry=0.1, workers=4)
 WAITING = b"# TYPE waiting gauge\nwaiting 3\n"
 POD = ("ml", "llm-0")
-
-Handler = Callable[[socket.socket], object]
-
-
-def http(body: bytes, status: str = "200 OK", headers: str = "", length: int | None = None) -> bytes:
-    size = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{headers}\r\n".encode() + body
-
-
-class PodServer:
-    """A pod's port on loopback: each connection is handed to `handler` once its request has been read."""
-
-    def __init__(self, handler: Handler) -> None:
-        self.handler = handler
-        self.requests: list[bytes] = []
-        self.stopping = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._socket.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        with sock, suppress(OSError):
-            self.requests.append(sock.recv(65536))
-            self.handler(sock)
-
-    def close(self) -> None:
-        self.stopping.set()
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for thread in self._threads:
-            thread.join(5.0)
-
-
-@contextmanager
-def pod_server(handler: Handler | bytes) -> Iterator[PodServer]:
-    server = PodServer(handler if callable(handler) else lambda sock: sock.sendall(handler))
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
@@ -130,7 +76,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 def test_a_pod_is_backlogged_while_any_sample_it_names_is_above_the_threshold(
     source: DeclaredDemand, body: bytes, signal: dict[str, Any], expected: Backlog
 ):
-    with pod_server(http(body)) as server:
+    with port_server(http(body)) as server:
         assert settled(source, target(server.port, **signal)) == {POD: expected}
 
 
@@ -143,12 +89,12 @@ def test_a_pod_is_backlogged_while_any_sample_it_names_is_above_the_threshold(
     ],
 )
 def test_every_framing_of_http_is_understood(source: DeclaredDemand, response: bytes):
-    with pod_server(response) as server:
+    with port_server(response) as server:
         assert settled(source, target(server.port)) == {POD: True}
 
 
 def test_the_request_names_the_path_and_host_and_offers_no_compression(source: DeclaredDemand):
-    with pod_server(http(WAITING)) as server:
+    with port_server(http(WAITING)) as server:
         settled(source, target(server.port, path="/queue?x=1"))
         head = server.requests[0].decode()
         assert head.startswith("GET /queue?x=1 HTTP/1.1\r\n")
@@ -157,7 +103,7 @@ def test_the_request_names_the_path_and_host_and_offers_no_compression(source: D
 
 
 def test_the_answer_follows_the_workload(source: DeclaredDemand):
-    with pod_server(http(b"waiting 0\n")) as server:
+    with port_server(http(b"waiting 0\n")) as server:
         wanted = target(server.port)
         assert settled(source, wanted) == {POD: False}
         server.handler = lambda sock: sock.sendall(http(WAITING))
@@ -223,13 +169,13 @@ def _reset(sock: socket.socket) -> None:
 def test_a_page_that_cannot_be_trusted_is_an_unknown_with_its_reason(
     source: DeclaredDemand, handler: Handler | bytes, reason: Reason
 ):
-    with pod_server(handler) as server:
+    with port_server(handler) as server:
         assert settled(source, target(server.port)) == {POD: Missing(reason)}
         assert source.problems()[0].startswith(f"ml/llm-0: http://127.0.0.1:{server.port}/metrics: ")
 
 
 def test_a_server_that_accepts_and_says_nothing_times_out(source: DeclaredDemand):
-    with pod_server(lambda _: server.stopping.wait(10.0) and None) as server:
+    with port_server(lambda _: server.stopping.wait(10.0) and None) as server:
         assert settled(source, target(server.port)) == {POD: Missing(Reason.TIMEOUT)}
         server.stopping.set()
 
@@ -241,9 +187,9 @@ def test_nobody_at_the_port_is_an_error(source: DeclaredDemand):
 
 
 def test_a_redirect_is_not_followed(source: DeclaredDemand):
-    with pod_server(http(WAITING)) as elsewhere:
+    with port_server(http(WAITING)) as elsewhere:
         location = f"Location: http://127.0.0.1:{elsewhere.port}/metrics\r\n"
-        with pod_server(http(b"", "302 Found", location)) as server:
+        with port_server(http(b"", "302 Found", location)) as server:
             assert settled(source, target(server.port)) == {POD: Missing(Reason.ERROR)}
             assert "redirects are not followed" in source.problems()[0]
         assert elsewhere.requests == []
@@ -253,7 +199,7 @@ def test_a_redirect_is_not_followed(source: DeclaredDemand):
 
 
 def test_reading_never_waits_for_a_pod(source: DeclaredDemand):
-    with pod_server(lambda _: server.stopping.wait(10.0) and None) as server:
+    with port_server(lambda _: server.stopping.wait(10.0) and None) as server:
         wanted = [target(server.port, pod=f"p{n}") for n in range(20)]
         started = time.monotonic()
         source.read(wanted, started)
@@ -262,7 +208,7 @@ def test_reading_never_waits_for_a_pod(source: DeclaredDemand):
 
 
 def test_slow_pods_do_not_keep_an_honest_one_from_being_heard(source: DeclaredDemand):
-    with pod_server(lambda _: slow.stopping.wait(10.0) and None) as slow, pod_server(http(WAITING)) as honest:
+    with port_server(lambda _: slow.stopping.wait(10.0) and None) as slow, port_server(http(WAITING)) as honest:
         wanted = [target(slow.port, pod=f"slow-{n}") for n in range(3)] + [target(honest.port)]
         eventually(lambda: source.read(wanted, time.monotonic())[POD] is True)
         slow.stopping.set()
@@ -283,7 +229,7 @@ def test_no_more_pods_are_asked_at_a_time_than_there_are_workers():
             waiting -= 1
         sock.sendall(http(WAITING))
 
-    with pod_server(slowly) as server:
+    with port_server(slowly) as server:
         wanted = [target(server.port, pod=f"p{n}") for n in range(8)]
         assert set(settled(source, *wanted).values()) == {True}
         assert most == 2
@@ -293,7 +239,7 @@ def test_no_more_pods_are_asked_at_a_time_than_there_are_workers():
 def test_a_pod_that_keeps_failing_is_asked_ever_more_rarely():
     source = DeclaredDemand(Limits(deadline=0.5, period=0.01, longest_retry=60.0), clock=lambda: now)
     now = 0.0
-    with pod_server(http(b"", "500 Oh")) as server:
+    with port_server(http(b"", "500 Oh")) as server:
         wanted = (target(server.port),)
         asked_at: list[float] = []
         for _ in range(800):  # eight seconds, a hundredth at a time
@@ -311,7 +257,7 @@ def test_a_pod_that_keeps_failing_is_asked_ever_more_rarely():
 
 
 def test_an_answer_stands_for_ten_seconds_and_then_the_failure_is_told(source: DeclaredDemand):
-    with pod_server(http(WAITING)) as server:
+    with port_server(http(WAITING)) as server:
         wanted = target(server.port)
         assert settled(source, wanted) == {POD: True}
         server.handler = lambda sock: sock.sendall(http(b"", "500 Oh"))
@@ -323,7 +269,7 @@ def test_an_answer_stands_for_ten_seconds_and_then_the_failure_is_told(source: D
 
 def test_an_old_answer_that_nobody_renewed_is_stale():
     source = DeclaredDemand(Limits(deadline=0.5, period=1000.0), clock=lambda: 0.0)
-    with pod_server(http(WAITING)) as server:
+    with port_server(http(WAITING)) as server:
         wanted = (target(server.port),)
         eventually(lambda: source.read(wanted, 0.0) == {POD: True})
         assert source.read(wanted, 10.5) == {POD: Missing(Reason.SOURCE_STALE)}
@@ -332,14 +278,14 @@ def test_an_old_answer_that_nobody_renewed_is_stale():
 
 def test_before_the_first_answer_nothing_is_known():
     source = DeclaredDemand(FAST)
-    with pod_server(lambda _: server.stopping.wait(10.0) and None) as server:
+    with port_server(lambda _: server.stopping.wait(10.0) and None) as server:
         assert source.read((target(server.port),), time.monotonic()) == {POD: Missing(Reason.NOT_YET)}
         server.stopping.set()
         source.close()
 
 
 def test_a_pod_that_is_no_longer_asked_for_is_forgotten(source: DeclaredDemand):
-    with pod_server(http(WAITING)) as server:
+    with port_server(http(WAITING)) as server:
         assert settled(source, target(server.port)) == {POD: True}
         assert source.read((), time.monotonic()) == {}
         server.handler = lambda _: server.stopping.wait(10.0) and None
@@ -361,7 +307,7 @@ def test_a_pod_that_is_no_longer_asked_for_is_forgotten(source: DeclaredDemand):
 def test_a_pod_with_two_signals_is_backlogged_by_one_and_not_backlogged_only_by_both(
     source: DeclaredDemand, first: bytes, second: bytes, expected: Backlog
 ):
-    with pod_server(http(first)) as one, pod_server(http(second)) as two:
+    with port_server(http(first)) as one, port_server(http(second)) as two:
         assert settled(source, target(one.port), target(two.port)) == {POD: expected}
 
 

@@ -46,6 +46,7 @@ def recorded(name: str, path: Path, hook: Plain | Disguise, until: int = UNTIL) 
         pods=node.pods,
         processes=node.processes,
         enforcers=node.enforcers,
+        dcgm=node.dcgm,
     )
     heard: list[Hearing] = []
     clock = Clock(hands.monotonic, hands.wall)

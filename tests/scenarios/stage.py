@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from exporter import budget
 from exporter.collect import Collector, Tick
 from exporter.simulator import scenario
 from exporter.simulator.sources import SimSources, build
@@ -29,7 +30,7 @@ class Hands:
 class Stage:
     """A scenario, its node, and the exporter's collector on it."""
 
-    def __init__(self, name: str, seed: int = 1) -> None:
+    def __init__(self, name: str, seed: int = 1, series_limit: int = budget.DEFAULT) -> None:
         self.hands = Hands()
         self.node: SimSources = build(scenario.load(name), seed, 0.0, sleep=lambda _: None)
         sources = Sources(
@@ -38,9 +39,16 @@ class Stage:
             pods=self.node.pods,
             processes=self.node.processes,
             enforcers=self.node.enforcers,
+            dcgm=self.node.dcgm,
         )
         # Patience only bounds the wait for a worker thread that answers in microseconds.
-        self.collector = Collector("node-1", sources, clock=Clock(self.hands.monotonic, self.hands.wall), patience=30.0)
+        self.collector = Collector(
+            "node-1",
+            sources,
+            clock=Clock(self.hands.monotonic, self.hands.wall),
+            patience=30.0,
+            series_limit=series_limit,
+        )
         self.tick: Tick = self.collector.run_tick()
 
     def play(self, until: float) -> Tick:

@@ -30,7 +30,8 @@ def test_the_demo_shows_a_breach_explains_it_and_alerts() -> None:
     broken, alert = out.index("BROKEN"), out.index("ALERT")
     assert broken < alert
     assert "The MIG layout was changed under the pod" in out
-    assert "next      kubectl -n fraud describe pod card-scoring-0" in out
+    assert "next      slicewatch why fraud/card-scoring-0" in out
+    assert "compute: batch/video-transcode-29411520-h7rkd took " in out
     assert "GUARANTEES" in out
 
 
@@ -72,8 +73,8 @@ def test_the_doctor_says_what_the_node_lets_us_judge() -> None:
         "doctor", "--source", "simulator", "--simulator.scenario", "mps-memory-hog", "--tick", "100ms"
     )
     assert status == 0
-    assert "held      " in out
-    assert "× MPS: judged are availability, memory, isolation; the daemon's limits" in out
+    words = " ".join(out.split())
+    assert "MPS 3 × availability, memory, isolation; conformance where the daemon can be asked." in words
 
 
 def test_the_doctor_of_a_node_without_a_driver_says_what_to_do_and_exits_3(tmp_path: Path) -> None:
@@ -101,6 +102,26 @@ def test_every_cause_reason_and_outcome_makes_a_sentence() -> None:
     verdicts += [Verdict(Outcome.BLIND, reason) for reason in Reason]
     for verdict in verdicts:
         assert verdict_words(partition, Guarantee.AVAILABILITY, verdict).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("taken", "sentence"),
+    [
+        ({}, "Neighbours took 30% of what it is due, beyond their own promises."),
+        ({"b": 0.3}, "a/b took 30% of what it is due, beyond its own promise."),
+        ({"b": 0.1, "c": 0.2}, "Neighbours (a/c 20%, a/b 10%) took 30% of what it is due, beyond their own promises."),
+        (
+            {"b": 0.04, "c": 0.05, "d": 0.1, "e": 0.11},
+            "Neighbours (a/e 11%, a/d 10%, a/c 5%, …) took 30% of what it is due, beyond their own promises.",
+        ),
+    ],
+)
+def test_neighbours_are_named_the_one_that_took_most_first(taken: dict[str, float], sentence: str) -> None:
+    partition = played("mig-mixed", 2).result.snapshot.partitions[0]
+    loss = {Cause.UNKNOWN: 0.1, Cause.NEIGHBOUR: 0.3}
+    verdict = Verdict(Outcome.BROKEN, loss=loss, neighbours={("a", pod): part for pod, part in taken.items()})
+    words = verdict_words(partition, Guarantee.COMPUTE, verdict)
+    assert words == f"{sentence} 10% is missing and no reading says why."
 
 
 def test_a_promise_says_who_keeps_it() -> None:

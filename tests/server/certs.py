@@ -22,15 +22,18 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
     file: Path
 
-    def sign(self, name: str, *, client: bool = False) -> tuple[Path, Path]:
-        """Write a certificate for localhost (a server's) or for the name (a client's); return it and its key."""
+    def sign(self, name: str, *, client: bool = False, ends: int = 60) -> tuple[Path, Path]:
+        """Write a certificate for localhost (a server's) or for the name (a client's); return it and its key.
+
+        It ends in so many minutes.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         names: list[x509.GeneralName] = [x509.DNSName(name)]
         if not client:
             names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         made = (
-            _builder(_name(name), self.name, key)
+            _builder(_name(name), self.name, key, ends)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .sign(self.key, hashes.SHA256())
@@ -50,7 +53,9 @@ def authority(folder: Path, name: str = "ca") -> Authority:
     return Authority(folder, subject, key, _write(folder / f"{name}.pem", made))
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, ends: int = 60
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -59,7 +64,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(minutes=ends))
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,3 +79,13 @@ def read_to_end(sock: socket.socket) -> bytes:
         while part := sock.recv(65536):
             parts.append(part)
     return b"".join(parts)
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """Whether it comes true within ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False

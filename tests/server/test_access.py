@@ -14,10 +14,10 @@ import bcrypt
 import pytest
 
 from tests.server.certs import Authority, authority
-from tests.server.serving import TEXT, Running, read_to_end, running
+from tests.server.serving import TEXT, Running, eventually, read_to_end, running
 from toolkit.errors import ConfigError
 from toolkit.values import Address
-from toolkit.web.basicauth import Authenticator, credentials
+from toolkit.web.basicauth import MOST_CHECKS, Authenticator, credentials
 from toolkit.web.connection import Patience
 from toolkit.web.page import Publisher
 from toolkit.web.server import Server, Site, Web
@@ -244,7 +244,7 @@ def test_credentials_are_read_as_the_rfc_has_them(header: str, expected: tuple[s
     assert credentials(header) == expected
 
 
-def _seconds(authenticator: Authenticator, user: str, password: str) -> tuple[bool, float]:
+def _seconds(authenticator: Authenticator, user: str, password: str) -> tuple[bool | None, float]:
     started = time.process_time()
     verdict = authenticator.allows(basic(user, password))
     return verdict, time.process_time() - started
@@ -271,6 +271,30 @@ def test_a_flood_of_wrong_passwords_is_remembered_within_bounds_and_the_right_on
     assert authenticator._remembered("alice", b"right") is True
     assert authenticator._remembered("alice", b"0") is None
     assert authenticator._remembered("alice", b"1099") is False
+
+
+def test_whoever_guesses_passwords_does_not_take_the_places_of_those_who_know_one(tmp_path: Path):
+    path = tmp_path / "web.yml"
+    path.write_text(f"basic_auth_users: {{alice: '{bcrypt.hashpw(b'right', bcrypt.gensalt(4)).decode()}'}}\n")
+    with running(config=path, max_requests=1) as served, contextlib.ExitStack() as stack:
+        assert served.get("/metrics", Authorization=basic("alice", "right"))[0].status == 200
+        authenticator = served.server._listener.access().authenticator
+        with authenticator._bcrypt:  # as while a check takes its time
+            for number in range(MOST_CHECKS):
+                guess = basic("alice", f"guess {number}")
+                waiting = stack.enter_context(served.raw())
+                waiting.sendall(f"GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: {guess}\r\n\r\n".encode())
+            assert eventually(lambda: authenticator._places._value == 0)
+            assert served.get("/metrics", Authorization=basic("alice", "one more"))[0].status == 503
+            assert served.get("/metrics", Authorization=basic("alice", "right"))[0].status == 200
+        assert eventually(lambda: served.get("/metrics", Authorization=basic("alice", "one more"))[0].status == 401)
+
+
+def test_a_client_that_never_shakes_hands_makes_way_for_one_that_does(ca: Authority):
+    with running(config=config(ca), max_requests=1) as served, contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(served.raw()) for _ in range(64)]
+        assert get(served, client(ca))[0] == 200
+        assert read_to_end(silent[0]) == b""
 
 
 def test_a_password_longer_than_bcrypt_uses_is_compared_as_htpasswd_and_go_do():

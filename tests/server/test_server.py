@@ -8,11 +8,11 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.server.serving import OPENMETRICS, SNAPSHOT, TEXT, Running, a_page, read_to_end, running
+from tests.server.serving import OPENMETRICS, SNAPSHOT, TEXT, Running, a_page, eventually, read_to_end, running
 from toolkit.errors import ConfigError
 from toolkit.values import Address
 from toolkit.web.connection import Patience
@@ -136,6 +136,7 @@ def test_an_http_1_0_client_is_answered_and_closed(served: Running):
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nA: " + b"a" * 70_000 + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: " + b"\r\n ".join([b"a" * 4000] * 50) + b"\r\n\r\n", 431),
     ],
 )
 def test_what_is_no_request_is_refused_and_closed(served: Running, sent: bytes, status: int):
@@ -209,8 +210,8 @@ def test_a_client_that_does_not_take_its_answer_is_cut_off():
     page, patience = a_page(b"x" * 30_000_000), Patience(answer=0.5)
     with running(page=page, patience=patience, max_requests=1) as served, served.raw() as slow:
         slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert _eventually(lambda: served.get("/")[0].status == 503)  # its answer takes the one place
-        assert _eventually(lambda: served.get("/")[0].status == 200)  # and it has lost the place
+        assert eventually(lambda: served.get("/")[0].status == 503)  # its answer takes the one place
+        assert eventually(lambda: served.get("/")[0].status == 200)  # and it has lost the place
 
 
 def test_one_request_more_than_allowed_is_refused_and_health_is_not():
@@ -238,13 +239,45 @@ def test_one_request_more_than_allowed_is_refused_and_health_is_not():
         assert served.get("/metrics")[0].status == 200
 
 
-def test_more_connections_than_allowed_are_turned_away_and_room_is_found_again():
+def test_a_head_that_ends_before_its_end_is_no_request():
+    with running() as served, served.raw() as sock:
+        sock.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nAuthoriz")
+        sock.shutdown(socket.SHUT_WR)
+        assert read_to_end(sock) == b""
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /metrics HTTP/1.1\r\nHo"], ids=["silent", "in the middle of a request"])
+def test_when_there_are_too_many_connections_the_one_that_waits_longest_makes_way(said: bytes):
     with running(max_requests=1) as served, contextlib.ExitStack() as stack:
-        held = [stack.enter_context(served.raw()) for _ in range(64)]
+        held = []
+        for _ in range(64):
+            held.append(stack.enter_context(served.raw()))
+            held[-1].sendall(said)
+        assert _status(served) == 200  # whoever opens connections and asks nothing keeps nobody out
+        assert read_to_end(held[0]) == b""
+        held[-1].settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            held[-1].recv(1)
+
+
+def test_when_all_connections_are_being_answered_one_more_is_turned_away_and_room_is_found_again():
+    release, entered = threading.Event(), threading.Semaphore(0)
+
+    def landing() -> str:
+        entered.release()
+        assert release.wait(20)
+        return "late"
+
+    with running(max_requests=64, landing=landing) as served, contextlib.ExitStack() as stack:
+        served.server._listener._most = 64
+        for _ in range(64):
+            stack.enter_context(served.raw()).sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _ in range(64):
+            assert entered.acquire(timeout=10)
         with served.raw() as late:
             assert read_to_end(late).startswith(b"HTTP/1.1 503 ")
-        held[0].close()
-        assert _eventually(lambda: _status(served) == 200)
+        release.set()
+        assert eventually(lambda: _status(served) == 200)
 
 
 def test_the_end_closes_idle_connections_at_once_and_lets_a_request_finish():
@@ -323,12 +356,3 @@ def _status(served: Running) -> int:
         return served.get("/metrics")[0].status
     except OSError:  # turned away before the request was sent
         return 0
-
-
-def _eventually(true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.02)
-    return False

@@ -172,6 +172,20 @@ def test_certificates_that_cannot_be_used_are_one_clear_line(folder: Path):
         assert line.startswith(expected), line
 
 
+def test_a_file_of_certificates_has_a_size(folder: Path):
+    large = folder / "large.pem"
+    large.write_bytes(b"\n" * (tls.MAX_PEM + 1))
+    with pytest.raises(ConfigError, match=r"client_ca_file .* is larger than 4 MiB"):
+        tls.context(
+            Tls(
+                cert_file=folder / "server.crt",
+                key_file=folder / "server.key",
+                client_auth=ClientAuth.REQUIRED,
+                client_ca_file=large,
+            )
+        )
+
+
 def test_an_encrypted_key_is_refused_and_asked_for_on_no_terminal(folder: Path):
     locked = folder / "locked.key"
     key = serialization.load_pem_private_key((folder / "server.key").read_bytes(), password=None)

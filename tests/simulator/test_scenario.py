@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.simulator.gpus import BOARDS
-from exporter.simulator.scenario import load, names, parse
+from exporter.simulator.scenario import MOST, load, names, parse
 from toolkit.errors import ConfigError
 
 GOOD = """
@@ -133,6 +133,13 @@ def test_a_scenario_can_be_a_file_anywhere(tmp_path: Path):
     path.write_text(GOOD)
     assert load(path).name == "mine"
     assert load(str(path)) == load(path)
+
+
+def test_a_scenario_has_a_size(tmp_path: Path):
+    path = tmp_path / "large.toml"
+    path.write_text("#" * (MOST + 1))
+    with pytest.raises(ConfigError, match="larger than 1048576 characters"):
+        load(path)
 
 
 def test_names_are_sorted_and_all_load():

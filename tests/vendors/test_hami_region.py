@@ -69,6 +69,28 @@ def test_what_is_no_regular_file_is_no_region_and_is_not_waited_for(tmp_path: Pa
     assert read(tmp_path) == Missing(Reason.CONTRADICTION)
 
 
+def test_what_is_no_regular_file_is_never_opened(tmp_path: Path) -> None:
+    """Opening alone does something to some devices; here a writer waits in vain for a reader of its pipe."""
+    (tmp_path / f"{UID}_main").mkdir()
+    pipe = tmp_path / f"{UID}_main" / "a.cache"
+    fifo(pipe)
+    met = threading.Event()
+
+    def wait_for_a_reader() -> None:
+        with pipe.open("wb"):
+            met.set()
+
+    writer = threading.Thread(target=wait_for_a_reader)
+    writer.start()
+    try:
+        for _ in range(50):
+            assert read(tmp_path) == Missing(Reason.CONTRADICTION)
+        assert not met.is_set()
+    finally:
+        os.close(os.open(pipe, os.O_RDONLY))
+        writer.join()
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from exporter.errors import SourceError
 from exporter.model import Missing, Reason
 from exporter.records import Limit
 from exporter.sources.mps_control import MpsDaemons, limit
+from exporter.sources.short_answer import MAX_BYTES, ask
 
 MIB = 1 << 20
 
@@ -81,6 +84,20 @@ def test_a_daemon_that_hangs_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         source.read([0], 0.0)
     assert caught.value.reason is Reason.TIMEOUT
+
+
+def test_a_program_that_goes_on_and_on_is_ended_and_says_nothing(tmp_path: Path) -> None:
+    endless = program(tmp_path, "#!/bin/sh\nexec yes 25.0\n")
+    told = ask([endless], b"get\n", {"PATH": os.defpath}, 5.0)
+    assert len(told.text) <= MAX_BYTES
+    assert told.status == -signal.SIGKILL
+    source = MpsDaemons(root(tmp_path, "nvidia.com/gpu"), endless)
+    assert source.read([0], 0.0) == {("nvidia.com/gpu", "0"): Missing(Reason.UNSUPPORTED)}
+
+
+def test_a_program_that_says_something_and_does_not_end_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError):
+        ask([program(tmp_path, "#!/bin/sh\necho 25.0\nexec sleep 60\n")], b"get\n", {"PATH": os.defpath}, 0.2)
 
 
 def test_without_the_program_it_is_said_what_is_missing(tmp_path: Path) -> None:

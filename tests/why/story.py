@@ -59,7 +59,7 @@ def tell(scenario: str, until: float, judge: Judge = unknown) -> Told:
                 break
             stage.play(stage.hands.now + 1)
             snapshot, verdicts = _verdicts(stage, judge)
-        result = Result(snapshot, verdicts, State(ledger=ledger))
+        result = Result(snapshot, verdicts, State(ledger=ledger), stage.tick.result.drifts)
         at = EPOCH + stage.hands.now
         return Told(tuple(pages), snapshot_json(result, stage.tick.health, at), at)
 

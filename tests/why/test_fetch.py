@@ -18,7 +18,7 @@ from exporter.model import Reason
 from exporter.why.fetch import fetch
 from tests.server.certs import authority
 from toolkit.errors import ConfigError
-from toolkit.site import Access, site
+from toolkit.site import MOST_CREDENTIALS, Access, site
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, b"who are you?")
         elif self.path == "/moved":
             self.send_response(302)
-            self.send_header("Location", "http://elsewhere.example/\x1b[31m")
+            self.send_header("Location", "http://them:theirs@elsewhere.example/\x1b[31m")
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif self.path == "/broken":
@@ -97,7 +97,7 @@ def test_an_answer_is_its_bytes_and_a_form_is_posted(url: str) -> None:
     ("path", "words"),
     [
         ("/secret", "401 Unauthorized: give --web.credentials-file"),
-        ("/moved", r"redirects to http://elsewhere.example/\x1b[31m: give that address instead"),
+        ("/moved", r"redirects to …@elsewhere.example/\x1b[31m: give that address instead"),
         ("/broken", r"answers 503 Service Unavailable: too many\x1b[31m requests"),
     ],
 )
@@ -161,13 +161,19 @@ def test_what_is_no_url_is_refused(text: str) -> None:
     assert "\x1b" not in str(caught.value)
 
 
-def test_a_password_in_a_wrong_url_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "text", ["htp://me:secret@node:9945", "http://me:secret@node:port", "me:secret@node", "http://me:sec@ret@[::1"]
+)
+def test_a_password_in_a_wrong_url_is_not_repeated(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        site("htp://me:secret@node:9945")
+        site(text)
+    assert "ret@" not in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["nothing", "a:b\nc:d"])
+@pytest.mark.parametrize(
+    "text", ["nothing", "a:b\nc:d", f"a:{'b' * MOST_CREDENTIALS}"], ids=["no colon", "two lines", "long"]
+)
 def test_a_credentials_file_holds_one_user(tmp_path: Path, text: str) -> None:
     file = tmp_path / "credentials"
     file.write_text(text)

@@ -29,12 +29,15 @@ WHY: dict[str, tuple[str, float, Judge | None, str, int]] = {
     "memory-hog": ("mps-memory-hog", 45.0, None, "speech/call-transcriber-5d8c6b7d9f-m7vfs", 1),
     "memory-hog-itself": ("mps-memory-hog", 45.0, None, "summaries/doc-summarizer-66d9c7b5f8-k4tqz", 0),
     "idle": ("idle-tenant", 45.0, None, "research/workbench-amara-0", 0),
+    "hook-off": ("hami-hook-off", 45.0, None, "vision/defect-detector-0", 1),
+    "hook-off-itself": ("hami-hook-off", 45.0, None, "research/ablation-grid-7wqk2", 1),
     "oversubscribed": ("oversubscribed", 30.0, None, "maps/tile-segmenter-54d7c9f6b8-dx4rz", 1),
 }
 STATUS: dict[str, tuple[str, float, Judge | None, int]] = {
     "status-demo": ("demo", 35.0, as_judged, 1),
     "status-neighbour": ("time-slicing-hog", 60.0, starved, 1),
     "status-memory-hog": ("mps-memory-hog", 45.0, None, 1),
+    "status-hook-off": ("hami-hook-off", 10.0, None, 1),
     "status-idle": ("idle-tenant", 30.0, None, 0),
 }
 

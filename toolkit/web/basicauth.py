@@ -22,6 +22,9 @@ _MAX_PASSWORD = 72
 
 _MAX_HEADER = 4096
 
+MOST_CHECKS = 16
+"""Passwords that wait for their check at a time, about a second's worth; one more is not checked."""
+
 
 def credentials(header: str) -> tuple[str, bytes] | None:
     """Return user and password of an Authorization header, or None when it holds no basic credentials (RFC 7617)."""
@@ -46,9 +49,10 @@ class Authenticator:
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self._lock = threading.Lock()
         self._bcrypt = threading.Lock()
+        self._places = threading.BoundedSemaphore(MOST_CHECKS)
 
-    def allows(self, header: str) -> bool:
-        """Whether an Authorization header (empty: there was none) lets its sender in."""
+    def allows(self, header: str) -> bool | None:
+        """Whether an Authorization header (empty: there was none) lets its sender in; None while too many are checked."""
         if not self._users:
             return True
         given = credentials(header)
@@ -56,13 +60,17 @@ class Authenticator:
             return False
         user, password = given
         verdict = self._remembered(user, password)
-        if verdict is None:
+        if verdict is not None or not self._places.acquire(blocking=False):
+            return verdict
+        try:
             with self._bcrypt:
                 # Another thread may have asked the same while this one waited.
                 verdict = self._remembered(user, password)
                 if verdict is None:
                     verdict = self._check(user, password)
                     self._remember(user, password, allowed=verdict)
+        finally:
+            self._places.release()
         return verdict
 
     def _check(self, user: str, password: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socket
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from toolkit.logs import log
 from toolkit.web.access import Access
-from toolkit.web.connection import Connection, Patience
+from toolkit.web.connection import MAX_BODY, Connection, HeadTooLongError, Patience
 from toolkit.web.negotiation import gzip_wanted, metrics_format
 from toolkit.web.page import CONTENT_TYPES, Format, Publisher
 
@@ -24,7 +25,6 @@ _logger = logging.getLogger(__name__)
 
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
-_MAX_BODY = 65536
 _MAX_DIGITS = 9
 
 
@@ -90,13 +90,22 @@ class Handler(BaseHTTPRequestHandler):
         self._conversation.await_request()
         try:
             super().handle_one_request()
+        except HeadTooLongError:
+            self._refuse_head()
         except OSError:
             self.close_connection = True
         if self._host.stopping:
             self.close_connection = True
 
+    def _refuse_head(self) -> None:
+        """Say that the head is too long, to a client that may still be sending it."""
+        self.command = "GET"
+        with contextlib.suppress(OSError):
+            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
     def do_GET(self) -> None:
         """Answer a GET; HEAD is the same without the body."""
+        self._conversation.answer()
         self._discard_body()
         access = self._host.access()
         self._extra = access.headers
@@ -108,10 +117,14 @@ class Handler(BaseHTTPRequestHandler):
         if (question := _HEALTH.get(path)) is not None:
             self._send(self._safely(lambda: question(self._host.site)))
             return
+        # Before a place is taken: whoever guesses passwords must not take the places of those who know one.
+        if (refusal := self._refusal(access)) is not None:
+            self._send(refusal)
+            return
         # The place is kept until the client has taken the answer: a slow one counts for as long as it lasts.
         with self._host.slot() as free:
             if free:
-                self._send(self._safely(lambda: self._content(access, path)))
+                self._send(self._safely(lambda: self._content(path)))
             else:
                 self._send(_plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at a time", {"Retry-After": "1"}))
 
@@ -141,20 +154,28 @@ class Handler(BaseHTTPRequestHandler):
         if length == "0" and "Transfer-Encoding" not in self.headers:
             return
         self.close_connection = True
-        if length.isdecimal() and len(length) < _MAX_DIGITS and int(length) <= _MAX_BODY:
+        if length.isdecimal() and len(length) < _MAX_DIGITS and int(length) <= MAX_BODY:
             self.rfile.read(int(length))
 
     def _safely(self, answer: Callable[[], Answer]) -> Answer:
         try:
             return answer()
         except Exception:  # noqa: BLE001  # one request's fault must not end the connection's thread unseen
-            log(_logger, logging.ERROR, "a request failed", exc_info=True, path=self.path)
+            log(_logger, logging.ERROR, "a request failed", exc_info=True, path=self.path.partition("?")[0])
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "an error inside of slicewatch; its log says more")
 
-    def _content(self, access: Access, path: str) -> Answer:
-        if not access.authenticator.allows(self.headers.get("Authorization", "")):
-            challenge = {"WWW-Authenticate": 'Basic realm="slicewatch", charset="UTF-8"'}
-            return _plain(HTTPStatus.UNAUTHORIZED, "user and password are needed", challenge)
+    def _refusal(self, access: Access) -> Answer | None:
+        match access.authenticator.allows(self.headers.get("Authorization", "")):
+            case None:
+                busy = "too many passwords are being checked"
+                return _plain(HTTPStatus.SERVICE_UNAVAILABLE, busy, {"Retry-After": "1"})
+            case False:
+                challenge = {"WWW-Authenticate": 'Basic realm="slicewatch", charset="UTF-8"'}
+                return _plain(HTTPStatus.UNAUTHORIZED, "user and password are needed", challenge)
+            case _:
+                return None
+
+    def _content(self, path: str) -> Answer:
         match path:
             case "/metrics":
                 return self._page(metrics_format(self._header("Accept")), "Accept, Accept-Encoding")

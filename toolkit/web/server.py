@@ -138,9 +138,9 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, or turn it away when there are too many."""
+        """Give the connection a thread. When there are too many, one that only waits makes way, or this one is turned away."""
         with self._change:
-            full = self._count >= self._most
+            full = self._count >= self._most and not self._make_way()
             self._count += not full
         if full:
             if self._web_access.current().context is None:
@@ -154,6 +154,19 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
         except RuntimeError:  # no thread could be started
             self._left()
             raise
+
+    def _make_way(self) -> bool:
+        """Hang up on the client that has kept its connection the longest without being answered; False when there is none.
+
+        Else whoever opens connections and says nothing would keep Prometheus out.
+        """
+        waiting = [(thread, each) for thread, each in self._open.items() if not each.answering]
+        if not waiting:
+            return False
+        thread, longest = min(waiting, key=lambda found: found[1].since)
+        del self._open[thread]
+        longest.hang_up()
+        return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # the signature is socketserver's
         """Log a fault of one connection; the server goes on."""
@@ -183,6 +196,7 @@ class _Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
             return
         try:
             request.settimeout(self.patience.handshake)
+            self.opened(Connection(request, self.patience))  # so that it can be hung up on before it has said anything
             secure = access.context.wrap_socket(request, server_side=True)
         except OSError as error:  # of which ssl.SSLError and TimeoutError are kinds
             log(_logger, logging.DEBUG, "a TLS handshake failed", client=_name(client_address), error=str(error))

@@ -10,6 +10,9 @@ from toolkit.errors import ConfigError
 from toolkit.web.webconfig import CIPHERS, CURVES, ClientAuth, Tls, TlsVersion
 
 _VERSIONS = {TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3}
+MAX_PEM = 4 << 20
+"""Bytes of a file of certificates; a whole system's authorities have a quarter of a megabyte."""
+
 _VERIFY = {
     ClientAuth.NONE: ssl.CERT_NONE,
     ClientAuth.IF_GIVEN: ssl.CERT_OPTIONAL,
@@ -75,9 +78,11 @@ def _load_authority(made: ssl.SSLContext, file: Path) -> None:
 def _readable(name: str, file: Path) -> None:
     try:
         with file.open("rb") as opened:
-            opened.read(1)
+            size = len(opened.read(MAX_PEM + 1))
     except OSError as error:
         raise ConfigError(f"{name} {file} cannot be read: {error.strerror or error}") from error
+    if size > MAX_PEM:
+        raise ConfigError(f"{name} {file} is larger than {MAX_PEM >> 20} MiB; expected certificates or a key in PEM")
 
 
 def names_of(certificate: object) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from exporter.model import Missing, Process, ProcessKind, Reading
+from exporter.model import Missing, Process, ProcessKind, Reading, Reason
 from exporter.sources.nvml.calls import INSUFFICIENT_SIZE, NOT_FOUND, SUCCESS, UNSUPPORTED, Calls, Spot
 from exporter.sources.nvml.lists import list_call
 
@@ -18,6 +18,8 @@ NO_INSTANCE: Final = 0xFFFFFFFF
 
 _LOOK_BACK: Final = 1_000_000
 """Microseconds of samples to ask for: the driver's longest sample period, so that a busy process has one."""
+
+_STALE: Final = Missing(Reason.STALE)
 
 _KINDS: Final = (ProcessKind.MPS, ProcessKind.COMPUTE, ProcessKind.GRAPHICS)
 
@@ -51,16 +53,18 @@ class Processes:
                 return answer
         return entries
 
-    def _shares(self, spot: Spot) -> dict[int, float] | Missing:
+    def _shares(self, spot: Spot) -> dict[int, Reading] | Missing:
         samples = self._calls.ask(spot, self._samples)
         if isinstance(samples, Missing):
             return samples
+        latest = int(self._wall() * 1e6) + _LOOK_BACK
         newest: dict[int, Any] = {}
         for sample in samples:
             known = newest.get(sample.pid)
             if known is None or sample.timeStamp >= known.timeStamp:
                 newest[sample.pid] = sample
-        return {pid: sample.smUtil / 100 for pid, sample in newest.items()}
+        # The clock was set back: until it is there again, the samples from before would be the newest.
+        return {pid: _STALE if found.timeStamp > latest else found.smUtil / 100 for pid, found in newest.items()}
 
     def _samples(self, handle: Any) -> Any:
         """Ask for the samples of the last second; nobody active is an empty list and not a refusal."""
@@ -79,7 +83,7 @@ class Processes:
         return ()
 
 
-def merged(entries: Iterable[Entry], shares: dict[int, float] | Missing) -> tuple[Process, ...]:
+def merged(entries: Iterable[Entry], shares: dict[int, Reading] | Missing) -> tuple[Process, ...]:
     """Make one process of the entries of each pid."""
     chosen: dict[int, tuple[ProcessKind, Reading]] = {}
     for kind, entry in _by_precedence(entries):

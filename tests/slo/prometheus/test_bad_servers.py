@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from slo.prometheus import PrometheusStore, Route, connect
-from slo.prometheus.client import Clock
+from slo.prometheus.client import SMALL, Client, Clock
+from slo.prometheus.refusals import TooMuchError
 from slo.spec import Matcher, Op
 from tests.slo.prometheus.bad_server import Answers, Asked, Reply, Server, serving
 from tests.slo.prometheus.test_wire import chunk, field, frame, label
@@ -264,3 +265,11 @@ def test_a_connection_that_was_closed_between_two_questions_is_made_again():
     with store(Reply(body=EMPTY, headers={"Connection": "close"})) as (found, _):
         found.read("m", (), 0, 60)
         assert found.read("m", (), 0, 60).frame.is_empty()
+
+
+def test_an_answer_to_a_small_question_has_a_size() -> None:
+    with serving(lambda _: Reply(body=b" " * (SMALL + 1))) as server:
+        asking = Client(site(server.url), deadline=5.0, headers={})
+        with pytest.raises(TooMuchError, match="larger than 16 MiB"):
+            asking.get("/api/v1/status/config")
+        asking.close()

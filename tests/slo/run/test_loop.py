@@ -24,6 +24,7 @@ FIRING = Firing(Alert(AlertName.PARTITION, Severity.PAGE, "compute", {"alertname
 @dataclass
 class Feed:
     down: bool = False
+    trouble: str = ""
     minutes: list[int] = field(default_factory=list)
     history: list[tuple[int, int]] = field(default_factory=list)
 

@@ -1,0 +1,1 @@
+"""A page of dcgm-exporter, read by somebody who knows what real pages hold. Pure: texts in, values out."""
