@@ -208,7 +208,12 @@ def heard(spec: Scenario, ticks: int) -> list[Evidence]:
     hands = Hands()
     node = build(spec, seed=1, sleep=lambda _: None)
     sources = Sources(
-        driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes, enforcers=node.enforcers
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        dcgm=node.dcgm,
+        enforcers=node.enforcers,
     )
     history: list[Evidence] = []
     collector = Collector(
