@@ -8,7 +8,8 @@
 # The base is pinned by its tag: within it Debian's security updates come with a rebuild, which is what a program without a
 # compiler or an interpreter of its own needs. For a build that can be repeated to the byte, name a digest:
 # --build-arg BASE=docker.io/library/debian@sha256:…
-# The Python packages are those of constraints.txt, to the version, and only wheels: nothing is compiled or run to install them.
+# The Python packages are those of requirements/, to the hash of each file, and only wheels: nothing is compiled or run to install
+# them.
 ARG BASE=docker.io/library/debian:trixie-slim
 
 # The interpreter, from Debian: its security team keeps it, and there is no pip in it.
@@ -25,24 +26,24 @@ RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY constraints.txt ./
-# Constraints hold for what builds the wheel as well. hatchling is Python alone.
-ENV PIP_CONSTRAINT=/src/constraints.txt PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all:
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ONLY_BINARY=:all:
 RUN python3 -m venv /pip && python3 -m venv --without-pip /opt/slicewatch
-COPY pyproject.toml README.md LICENSE slicewatch.py ./
+COPY pyproject.toml constraints.txt README.md LICENSE slicewatch.py ./
+COPY requirements requirements
 COPY exporter exporter
 COPY slo slo
 COPY toolkit toolkit
 # A site's own index, and its authority: --secret=id=pip,src=pip.conf --secret=id=ca,src=ca.crt, with `cert = /run/secrets/ca`.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
-    /pip/bin/pip wheel --no-deps --wheel-dir /wheels .
+    PIP_CONSTRAINT=/src/constraints.txt /pip/bin/pip wheel --no-deps --wheel-dir /wheels .
 
 FROM build AS exporter-files
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
-    /pip/bin/pip --python /opt/slicewatch/bin/python install --no-compile "$(echo /wheels/slicewatch-*.whl)[kubernetes]"
+    /pip/bin/pip --python /opt/slicewatch/bin/python install --no-compile --require-hashes --requirement requirements/exporter.txt \
+    && /pip/bin/pip --python /opt/slicewatch/bin/python install --no-compile --no-deps /wheels/slicewatch-*.whl
 # Of the Kubernetes client only what authenticates and connects is used (exporter/sources/kubernetes_api.py). It loads its
 # copy for asyncio and its generated models and calls when they are asked for: nine tenths of the image, never asked for.
-# tests/deploy/test_image.py refuses these modules to the source and has it talk to an API server.
+# tests/deploy/test_image.py runs these steps and has what is left watch an API server.
 WORKDIR /opt/slicewatch/lib
 RUN rm -r python3.*/site-packages/kubernetes/aio \
         python3.*/site-packages/kubernetes/client/api/[a-z]* \
@@ -51,7 +52,8 @@ RUN rm -r python3.*/site-packages/kubernetes/aio \
 
 FROM build AS slo-files
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
-    /pip/bin/pip --python /opt/slicewatch/bin/python install "$(echo /wheels/slicewatch-*.whl)[slo]"
+    /pip/bin/pip --python /opt/slicewatch/bin/python install --require-hashes --requirement requirements/slo.txt \
+    && /pip/bin/pip --python /opt/slicewatch/bin/python install --no-deps /wheels/slicewatch-*.whl
 
 FROM python AS runtime
 ENV PATH=/opt/slicewatch/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

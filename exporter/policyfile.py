@@ -196,10 +196,10 @@ KEYS: tuple[Key, ...] = (
     Key(
         name="compute.window",
         field="compute_window",
-        value="duration, 2s to 10m",
+        value="duration, 6s to 10m",
         default="20s",
-        help="The sliding window over which a shared device's tenants are judged.",
-        read=_seconds("2s", "10m"),
+        help="The sliding window over which a shared device's tenants are judged; of one under 6 s nothing could be said.",
+        read=_seconds("6s", "10m"),
     ),
     Key(
         name="compute.appetiteMemory",

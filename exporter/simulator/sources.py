@@ -108,6 +108,8 @@ class SimKubelet:
         self._clock = clock
         self._sleep = sleep
         self._serial = 0
+        self._items: tuple[Allocation, ...] = ()
+        self._offered: tuple[tuple[str, DeviceId], ...] = ()
 
     def read(self, now: float) -> Allocations:
         """List who holds what. Raises SourceError while the scenario has the kubelet down or refusing."""
@@ -128,7 +130,8 @@ class SimKubelet:
             self._serial += 1
             items = [each for tenancy in node.population.tenancies for each in _allocations(node, tenancy)]
             items += [_reserved(node, each) for each in node.population.reservations]
-            return Allocations(serial=self._serial, items=tuple(items), allocatable=_allocatable(node))
+            self._items, self._offered = kept(self._items, tuple(items)), kept(self._offered, _allocatable(node))
+            return Allocations(serial=self._serial, items=self._items, allocatable=self._offered)
 
     def close(self) -> None:
         """No channel to close."""

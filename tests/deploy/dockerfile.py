@@ -38,7 +38,7 @@ def instructions(text: str) -> Iterator[Instruction]:
 def play(stages: Sequence[str], folder: Path) -> Path:
     """Run the steps of stages below a folder, all but what installs Debian's packages; return the folder that is the root.
 
-    Paths of the image (`/opt/slicewatch`, `/pip`, `/src`, `/wheels`) lie in the folder. Raises CalledProcessError.
+    Paths of the image (`/opt/slicewatch`, `/pip`, `/src`, `/wheels`) lie in the folder.
     """
     work, environment = folder, {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
     (folder / "bin").mkdir(parents=True)
@@ -58,8 +58,15 @@ def play(stages: Sequence[str], folder: Path) -> Path:
             for source in sources:
                 _copy(ROOT / source, work / target / ("" if (ROOT / source).is_dir() else source))
         elif each.word == "RUN" and "apt-get" not in rest:
-            subprocess.run(["sh", "-ec", rest], cwd=work, env=environment, check=True, capture_output=True, timeout=300)
+            _step(rest, work, environment)
     return folder
+
+
+def _step(command: str, work: Path, environment: dict[str, str]) -> None:
+    run = subprocess.run(
+        ["sh", "-ec", command], cwd=work, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert run.returncode == 0, f"{command}\n{run.stdout[-2000:]}{run.stderr[-2000:]}"
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -70,11 +70,19 @@ def placed(arguments: list[str], folders: dict[str, Path]) -> list[str]:
     return arguments
 
 
+def _field(name: str, fields: set[str]) -> str:
+    """What the kubelet writes for a variable; Kubernetes leaves one that is not there as it stands."""
+    assert name in fields
+    return "192.0.2.1"
+
+
 @pytest.mark.parametrize("build", BUILDS)
 def test_the_exporter_takes_its_arguments_and_its_policy(build: str, tmp_path: Path):
     (container,) = one(objects(build), "DaemonSet")["spec"]["template"]["spec"]["containers"]
     folder = files(build, "slicewatch-exporter", tmp_path / "exporter")
-    command, *flags = placed(container["args"], {"/etc/slicewatch": folder})
+    fields = {each["name"] for each in container["env"] if "fieldRef" in each.get("valueFrom", {})}
+    arguments = [re.sub(r"\$\((\w+)\)", lambda found: _field(found[1], fields), each) for each in container["args"]]
+    command, *flags = placed(arguments, {"/etc/slicewatch": folder})
     settings = config.parse(flags, {"NODE_NAME": "n1"})
     assert isinstance(settings, config.Settings)
     assert (command, settings.collect.node) == ("exporter", "n1")
