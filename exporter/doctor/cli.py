@@ -52,6 +52,6 @@ def report(tick: Tick, standing: Standing) -> tuple[Table | Iterable[str], ...]:
         modes(snapshot),
         enforcers(snapshot.partitions, tick.health, standing),
         privileges(snapshot, tick.health, standing),
-        drifts(tick.result.drifts, snapshot),
+        drifts(tick.result.drifts, snapshot, tick.health),
         tuple(refusals(snapshot)),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.doctor.report import Row, State, Table
 from exporter.doctor.standing import Standing
@@ -61,7 +61,17 @@ def enforcers(partitions: Iterable[Partition], health: Iterable[SourceHealth], s
         _row(name, each, [p for p in listed if each.of(p)], told.get(name), standing)
         for name, each in ENFORCERS.items()
     ]
+    if not listed and not up("podresources", told):
+        rows = [replace(row, state=State.UNTOLD, words=UNTOLD) if row.state == State.UNUSED else row for row in rows]
     return Table(("ENFORCER", "STATE", "SAYS / WHY NOT"), tuple(rows))
+
+
+UNTOLD = "who holds what is not told"
+
+
+def up(name: str, told: Mapping[str, SourceHealth]) -> bool:
+    """Whether a source is there and answers."""
+    return name in told and told[name].up
 
 
 def _row(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from exporter.doctor.enforcers import UNTOLD, up
 from exporter.doctor.report import Row, State, Table
 from exporter.doctor.standing import MONITOR, Standing
 from exporter.metrics import SourceHealth
@@ -76,7 +77,8 @@ def _source(name: str) -> Callable[[Node], tuple[State, str]]:
 def _claims(node: Node) -> tuple[State, str]:
     claimed = [p for p in node.snapshot.partitions if p.sharing is Sharing.DRA]
     if not claimed:
-        return State.UNUSED, "nobody here holds a claim"
+        told = node.snapshot.partitions or up("podresources", node.health)
+        return (State.UNUSED, "nobody here holds a claim") if told else (State.UNTOLD, UNTOLD)
     unread = [p.illegible for p in claimed if p.illegible is not None]
     if not unread:
         return State.OK, f"{len(claimed)} holders of claims"
@@ -87,6 +89,8 @@ def _monitor(node: Node) -> tuple[State, str]:
     refused = sum(1 for device in node.snapshot.devices if _refused(device))
     if refused:
         return State.MISSING, f"{refused} of {len(node.snapshot.devices)} devices refuse readings, permission"
+    if not node.snapshot.gpus:
+        return State.UNTOLD, "no GPU is seen"
     if not any(state.gpu.mig_current is True for state in node.snapshot.gpus):
         return State.UNUSED, "no GPU here is in MIG mode"
     unset = node.standing.monitor == ""

@@ -13,6 +13,7 @@ import pytest
 from exporter import drift, driftwords, options
 from exporter.collect import Tick
 from exporter.doctor.cli import report
+from exporter.doctor.drifts import drifts
 from exporter.doctor.enforcers import ENFORCERS, enforcers
 from exporter.doctor.modes import MODES
 from exporter.doctor.privileges import PRIVILEGES, privileges
@@ -87,12 +88,14 @@ def limited(limit: Limit | Missing) -> tuple[Partition, ...]:
 
 
 SET = set_as_promised(30, 10)
+KUBELET, API = healthy("podresources"), healthy("kubernetes")
 
 HAMI: dict[str, tuple[tuple[Partition, ...], list[SourceHealth], Standing, State, str]] = {
     "off": ((), [], replace(ON_NODE, paths={}), State.OFF, "nobody here needs it"),
+    "nobody knows": ((), [], ON_NODE, State.UNTOLD, "who holds what is not told"),
     "off and needed": (limited(SET), [], replace(ON_NODE, paths={}), State.OFF, "without it conformance is blind"),
-    "not needed": ((), [], ON_NODE, State.UNUSED, "/h is there"),
-    "not needed, not there": ((), [], replace(ON_NODE, found=frozenset()), State.UNUSED, "/h is not there"),
+    "not needed": ((), [KUBELET], ON_NODE, State.UNUSED, "/h is there"),
+    "not needed, not there": ((), [KUBELET], replace(ON_NODE, found=frozenset()), State.UNUSED, "/h is not there"),
     "down": (limited(SET), [healthy("hami", "/h: no such file")], ON_NODE, State.DOWN, "/h: no such file; without it"),
     "partly": (limited(SET), [healthy("hami")], ON_NODE, State.PARTLY, "read for 1 of 2 (1 unsupported)"),
     "none": (
@@ -150,11 +153,13 @@ def monitored(*, refused: bool) -> Result:
     return think(evidence(reading([board], uses), allocations(), pods()))
 
 
+def nothing() -> Result:
+    return think(evidence(Missing(Reason.ERROR), Missing(Reason.ERROR), Missing(Reason.ERROR)))
+
+
 def plain() -> Result:
     return think(whole(facts(10, "uid-a", "a-main")))
 
-
-KUBELET, API = healthy("podresources"), healthy("kubernetes")
 
 PRIVILEGE: dict[str, tuple[str, Result, list[SourceHealth], Standing, State, str]] = {
     "pids are placed": ("hostPID", plain(), [], Standing(), State.OK, "isolation"),
@@ -169,6 +174,8 @@ PRIVILEGE: dict[str, tuple[str, Result, list[SourceHealth], Standing, State, str
     "no kubelet": ("PodResources socket", plain(), [], ON_NODE, State.OFF, "no partition has an owner"),
     "kubelet down": ("PodResources socket", plain(), [healthy("podresources", "x")], ON_NODE, State.MISSING, "is down"),
     "no MIG": (MONITOR, plain(), [], ON_NODE, State.UNUSED, "no GPU here is in MIG mode"),
+    "no GPU": (MONITOR, nothing(), [], ON_NODE, State.UNTOLD, "no GPU is seen"),
+    "claims untold": ("API: claims, slices", nothing(), [], ON_NODE, State.UNTOLD, "who holds what is not told"),
     "monitored": (MONITOR, monitored(refused=False), [], ON_NODE, State.OK, "memory"),
     "unset": (MONITOR, monitored(refused=False), [], replace(ON_NODE, monitor=""), State.OK, "is not set"),
     "refused": (MONITOR, monitored(refused=True), [], ON_NODE, State.MISSING, "1 of 1 devices refuse"),
@@ -230,3 +237,13 @@ def test_twenty_drifts_are_shown_and_the_rest_counted() -> None:
     text = drawn(made(result), ON_NODE)
     assert text.count("D15 several_slots") == 20
     assert "… and 10 more, at /snapshot" in text
+
+
+def test_without_its_sources_no_node_is_said_to_be_without_drifts() -> None:
+    snapshot, sources = plain().snapshot, [healthy(name) for name in ("nvml", "podresources", "kubernetes", "cgroup")]
+    assert drifts((), snapshot, sources).after == (
+        "drifts    none: what is held, promised, enforced and attached agree",
+    )
+    assert drifts((), snapshot, sources[:2]).after == ("drifts    not all can be seen without kubernetes, cgroup",)
+    down = [*sources[:3], healthy("cgroup", "no procfs")]
+    assert drifts((), snapshot, down).after == ("drifts    not all can be seen without cgroup",)

@@ -94,3 +94,5 @@ def test_a_kubelet_that_is_away_costs_the_owners_and_ends_with_3(rig: Rig) -> No
     assert state(screen, "PodResources socket") == "missing"
     assert "held by nobody that is seen here" in screen
     assert state(screen, "HAMi's hook") == "off"
+    assert state(screen, "MPS daemons") == "untold"
+    assert "drifts    not all can be seen without podresources" in screen

@@ -14,6 +14,7 @@ import pytest
 from exporter.app import run
 from exporter.explain import MODES, promise_words, verdict_words
 from exporter.model import Reason, Sharing
+from exporter.simulator.scenario import SHIPPED
 from exporter.snapshot_json import snapshot_json
 from exporter.verdict import Cause, Guarantee, Outcome, Verdict
 from tests.scenarios.stage import played
@@ -75,6 +76,16 @@ def test_the_doctor_says_what_the_node_lets_us_judge() -> None:
     assert status == 0
     words = " ".join(out.split())
     assert "MPS 3 × availability, memory, isolation; conformance where the daemon can be asked." in words
+
+
+def test_the_doctor_waits_until_the_partitions_are_there_so_that_enforcers_are_asked(tmp_path: Path) -> None:
+    """An enforcer is asked for those who held something at the tick before; here the pods are listed after the first."""
+    shipped = (SHIPPED / "hami-hook-off.toml").read_text()
+    node = tmp_path / "late.toml"
+    node.write_text(shipped + '\n[[event]]\nat = 0\nuntil = 0.1\nkind = "api_down"\n')
+    status, out, _ = command("doctor", "--source", "simulator", "--simulator.scenario", str(node), "--tick", "200ms")
+    assert status == 0
+    assert "read for 2 of 3 (1 not_yet)" in out
 
 
 def test_the_doctor_of_a_node_without_a_driver_says_what_to_do_and_exits_3(tmp_path: Path) -> None:
