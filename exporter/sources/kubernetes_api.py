@@ -237,7 +237,7 @@ def _within(what: str, call: Any) -> Any:
 def _whole(what: str, response: urllib3.BaseHTTPResponse) -> bytes:
     """Read a document to its end. Raises SourceError when it is larger than any that is asked for here."""
     body = bytearray()
-    for chunk in iter(lambda: _within(what, lambda: response.read(64 * 1024, decode_content=True)), b""):
+    for chunk in _chunks(what, response):
         body += chunk
         if len(body) > _MAX_DOCUMENT:
             response.close()
@@ -245,9 +245,13 @@ def _whole(what: str, response: urllib3.BaseHTTPResponse) -> bytes:
     return bytes(body)
 
 
-def _lines(what: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _chunks(what: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     chunks = response.stream(64 * 1024, decode_content=True)
-    return split_lines(what, iter(lambda: _within(what, lambda: next(chunks, b"")), b""))
+    return iter(lambda: _within(what, lambda: next(chunks, b"")), b"")
+
+
+def _lines(what: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    return split_lines(what, _chunks(what, response))
 
 
 def split_lines(what: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
