@@ -248,7 +248,7 @@ def _message(response: urllib3.BaseHTTPResponse, secrets: Iterable[str]) -> str:
 
 _REFUSALS = {
     401: ("the API server does not accept the credentials", Reason.PERMISSION),
-    403: ("the service account needs get, list and watch on pods and nodes", Reason.PERMISSION),
+    403: ("the service account needs list and watch on pods, get on nodes", Reason.PERMISSION),
     404: ("is this an API server, and the node's name right?", Reason.ERROR),
     429: ("the API server asks to slow down", Reason.ERROR),
 }
