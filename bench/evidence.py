@@ -33,7 +33,12 @@ def evidence(scenario: Scenario, ticks: int) -> Iterator[Evidence]:
     node = build(scenario)
     second = [0.0]
     sources = Sources(
-        driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes, enforcers=node.enforcers
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        dcgm=node.dcgm,
+        enforcers=node.enforcers,
     )
     clock = Clock(monotonic=lambda: second[0])
     holders = {(pod.namespace, pod.name) for pod in scenario.pods}

@@ -21,7 +21,7 @@ from tests.fuzz.readers import READERS, Reader
 def main(argv: Sequence[str]) -> int:
     """Run and print a table."""
     parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
-    parser.add_argument("--examples", type=int, default=5_000, help="examples for each reader (default 5000)")
+    parser.add_argument("--examples", type=int, default=3_000, help="examples for each reader (default 3000)")
     parser.add_argument("--seed", type=int, default=1, help="equal seeds try equal examples (default 1)")
     parser.add_argument("--only", default="", help="readers whose name has this in it")
     flags = parser.parse_args(argv)

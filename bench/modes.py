@@ -1,8 +1,8 @@
 """A node with every mode at once: seven holders to a GPU, and of one GPU after the other another mode.
 
 MIG instances, time slices, an MPS daemon's slots, HAMi's slots with its hooks' regions, KAI's fractions behind a reservation,
-claims. No node is like this; it is what the exporter costs when nothing that it can read is switched off. A source that comes
-to the witness comes to this node by `exporter.simulator.sources`, and is measured with the others.
+claims, and a dcgm-exporter's page beside them. No node is like this; it is what the exporter costs when nothing that it can
+read is switched off.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def every_mode(partitions: int) -> Scenario:
         pods=tuple(pods),
         claims=claims,
         labels=_UNTOLD,
+        dcgm_seconds=30.0,
     )
 
 

@@ -83,7 +83,7 @@ class DemandPolicy:
     gap: float = 5.0  # between two samples that count as one observation
     appetite_seconds: float = 600.0
     hold: float = 3.0  # a decided outcome stands in for an undecided one
-    broken_margin: float = 0.075
+    broken_margin: float = 0.09
     kept_margin: float = 0.04
     appetite_margin: float = 0.2
     least_share: float = 0.004  # below it whole percents say nothing

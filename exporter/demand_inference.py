@@ -50,7 +50,7 @@ _LENIENT = 0.05
 _SOFT = 0.05
 """For each such part of the entitlement that the inversion sees kept beyond that, one standard error of elasticity more."""
 
-_CHANCE = 2.0
+CHANCE = 2.0
 """Standard errors beyond which a share that seems to give way does not by chance."""
 
 _SUREST = 4.0
@@ -121,7 +121,7 @@ def _borne_out(seen: Elasticity, busy: float) -> bool:
     """
     if busy < _LENIENT:
         return True
-    return seen.power >= min(_CHANCE, (busy - _LENIENT) / _SOFT) * max(_LEAST_ERROR, seen.error)
+    return seen.power >= min(CHANCE, (busy - _LENIENT) / _SOFT) * max(_LEAST_ERROR, seen.error)
 
 
 def inferred(window: Means, remembered: Bounds | None, promise: float, policy: DemandPolicy) -> Bounds:

@@ -69,7 +69,7 @@ def join(evidence: Evidence, memory: Memory, policy: Policy, last: Snapshot | No
     here = world(told.driver, memory.seen)
     labels = _labels(evidence.pods, memory)
     standing = stand(memory.standing, evidence.allocations, evidence.pods, evidence.prepared, here, labels)
-    before = last if standing is memory.standing else None
+    before = last if standing.facts is memory.standing.facts else None
     consumers = _consumers(evidence, here, standing, policy, before, memory.processes)
     findings = standing.oddities | _strangers(consumers) | told.findings
     suspected = _suspected(findings, memory.suspected, evidence)

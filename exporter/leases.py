@@ -67,6 +67,7 @@ class Holding:
 
     leases: Leases
     oddities: frozenset[tuple[str, str]]
+    complete: bool = False  # the answer lists every lease
 
 
 def hold(
@@ -105,7 +106,8 @@ def hold(
             by_key[key] = kept
     kept_bound = {k: f for k, f in current.bound.items() if _key(k, f) in by_key} | bound
     reborn = {name: serial for name, serial in current.reborn.items() if serial >= allocations.serial}
-    return Holding(Leases(dict(sorted(by_key.items())), kept_bound, reborn, allocations.serial), frozenset(oddities))
+    folded = Leases(dict(sorted(by_key.items())), kept_bound, reborn, allocations.serial)
+    return Holding(folded, frozenset(oddities), complete=grouped.keys() == by_key.keys())
 
 
 def _split(allocations: Allocations) -> frozenset[str] | None:

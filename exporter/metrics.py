@@ -235,13 +235,17 @@ def _accounts(ledger: Ledger) -> Iterator[Family]:
     yield columns(c.PARTITION_ENERGY, list(accounts), [account.energy for account in accounts.values()], unit=_UJ)
 
 
-@lru_cache(maxsize=4096)
+_KEPT = 1024
+"""Partitions whose keys are kept, now and lately gone; each takes some 4 KiB."""
+
+
+@lru_cache(maxsize=_KEPT)
 def _outcome_keys(key: c.PartitionKey, outcomes: tuple[tuple[Guarantee, Outcome], ...]) -> tuple[c.OutcomeKey, ...]:
     """The keys of one partition's outcomes; they are most of a page's rows, and the same on every tick."""
     return tuple(c.OutcomeKey(*key, guarantee, outcome) for guarantee, outcome in outcomes)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_KEPT)
 def _share_keys(key: c.PartitionKey) -> tuple[c.ShareKey, ...]:
     return tuple(c.ShareKey(*key, kind) for kind in c.SHARE_KINDS)
 

@@ -130,12 +130,14 @@ _NO_LIMIT = Missing(Reason.UNSUPPORTED)
 
 
 def _limit(lease: Lease, joined: Joined) -> Limit | Missing:
-    """What the enforcer has set for the container, else for the daemon that serves its resource."""
+    """What the enforcer has set: for the container, for its claim, or for all that have its resource."""
     gpu = joined.here.known_gpus.get(GpuUuid(lease.key.gpu))
     if lease.grant is not None and lease.grant.sharing is Sharing.HAMI:
         return joined.evidence.hooks.get((lease.owner.pod_uid, lease.key.container, lease.key.device), _NO_LIMIT)
     if gpu is None or not joined.evidence.daemons:
         return _NO_LIMIT
+    if lease.grant is not None and lease.grant.claim:
+        return joined.evidence.daemons.get((lease.grant.claim, lease.key.device), _NO_LIMIT)
     return joined.evidence.daemons.get((lease.resource, str(gpu.index)), _NO_LIMIT)
 
 

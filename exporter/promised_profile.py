@@ -10,6 +10,7 @@ from exporter.records import Grant, Sharing
 
 _PRODUCT_MARK = "-MIG-"
 _SHARED_MARK = "-SHARED"
+_GKE_SIZE = "cloud.google.com/gke-gpu-partition-size"
 
 
 def promised_profile(
@@ -21,8 +22,8 @@ def promised_profile(
     the one that was attached first.
 
     Strategy `mixed` names the profile in the resource. Strategy `single` advertises instances as `nvidia.com/gpu`, and
-    only GPU feature discovery's product label tells the profile (`…-MIG-1g.5gb`). Without labels it is the profile that
-    was attached when the lease was first seen.
+    only GPU feature discovery's product label tells the profile (`…-MIG-1g.5gb`), or GKE's partition size. Without labels
+    it is the profile that was attached when the lease was first seen.
     """
     if grant is not None:
         source = PromiseSource.CLAIM if grant.sharing is Sharing.DRA else PromiseSource.ANNOTATION
@@ -34,7 +35,9 @@ def promised_profile(
         return "", PromiseSource.RESOURCE_NAME
     product = labels.get(f"{plain_resource(resource)}.product", "")
     _, mark, profile = product.removesuffix(_SHARED_MARK).partition(_PRODUCT_MARK)
-    return (profile if mark and "g." in profile else attached), PromiseSource.PLUGIN_CONFIG
+    of_gke = labels.get(_GKE_SIZE, "")
+    named = profile if mark and "g." in profile else of_gke if "g." in of_gke else attached
+    return named, PromiseSource.PLUGIN_CONFIG
 
 
 def plain_resource(resource: str) -> str:

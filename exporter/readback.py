@@ -92,13 +92,16 @@ class ReadBack:
     def __init__(self, enforcers: Enforcers, watch: Watch) -> None:
         self._hooked: tuple[HookKey, ...] = ()
         self._gpus: tuple[int, ...] = ()
+        self._claims: Mapping[str, Collection[str]] = {}
         hooks, daemons, prepared = enforcers.hooks, enforcers.daemons, enforcers.prepared
         self._hooks = _Asked(
             None if hooks is None else watch("hami", lambda now: hooks.read(self._hooked, now), _HOOKS),
             None if hooks is None else hooks.close,
         )
         self._daemons = _Asked(
-            None if daemons is None else watch("mps", lambda now: daemons.read(self._gpus, now), _DAEMONS),
+            None
+            if daemons is None
+            else watch("mps", lambda now: daemons.read(self._gpus, self._claims, now), _DAEMONS),
             None if daemons is None else daemons.close,
         )
         self._prepared = _Asked(
@@ -117,8 +120,9 @@ class ReadBack:
         """Ask whom the node's partitions need, by what driver, kubelet and API server say now."""
         self._hooked = _hooked(pods, holders)
         self._gpus = () if isinstance(driver, Missing) else tuple(gpu.index for gpu in driver.inventory.gpus)
+        self._claims = _mps_claims(allocations, pods)
         hooks = self._hooks.answer(when, needed=bool(self._hooked))
-        daemons = self._daemons.answer(when, needed=_by_mps(pods, driver))
+        daemons = self._daemons.answer(when, needed=_by_mps(pods, driver) or bool(self._claims))
         prepared = self._prepared.answer(when, needed=_by_claim(allocations))
         silent = hooks if isinstance(hooks, Missing) else Missing(Reason.NOT_YET)
         read: Mapping[HookKey, Limit | Missing] = {} if isinstance(hooks, Missing) else hooks
@@ -160,6 +164,25 @@ def _by_mps(pods: Pods | Missing, driver: DriverReading | Missing) -> bool:
         return True
     uses = () if isinstance(driver, Missing) else driver.devices.values()
     return any(p.kind is ProcessKind.MPS for u in uses if not isinstance(u.processes, Missing) for p in u.processes)
+
+
+def _mps_claims(allocations: Allocations | Missing, pods: Pods | Missing) -> dict[str, frozenset[str]]:
+    """Claims that are held here and ask for MPS, each with the UUIDs of its devices as far as they are published."""
+    if isinstance(allocations, Missing) or isinstance(pods, Missing) or isinstance(pods.claims, Missing):
+        return {}
+    held = {
+        (each.device.namespace, each.device.claim) for each in allocations.items if isinstance(each.device, ClaimId)
+    }
+    uuids = {(device.driver, device.pool, device.name): device.uuid for device in pods.claims.published}
+    return {
+        claim.uid: frozenset(
+            uuid
+            for result in claim.results
+            if result.strategy == "MPS" and (uuid := uuids.get((result.driver, result.pool, result.device)))
+        )
+        for claim in pods.claims.items
+        if (claim.namespace, claim.name) in held and any(result.strategy == "MPS" for result in claim.results)
+    }
 
 
 def _by_claim(allocations: Allocations | Missing) -> bool:

@@ -78,7 +78,8 @@ HookKey = tuple[str, str, str]
 """Whom a hook's limit is for: pod uid, container, device's UUID."""
 
 DaemonKey = tuple[str, str]
-"""What an MPS control daemon's limit is for: the resource that it serves, the GPU's index."""
+"""What an MPS control daemon's limit is for: the resource that it serves and the GPU's index; or the claim's uid and the
+device's UUID, where the daemon is a claim's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TextIO
 
 from exporter import __version__, landing, policyfile
+from exporter.catalogue import PartitionKey
 from exporter.collect import Collector, Tick
 from exporter.config import Settings
 from exporter.policy import Policy
@@ -27,6 +28,9 @@ from toolkit.web.page import Page, Publisher
 from toolkit.web.server import Server, Site
 
 _LOG = logging.getLogger("slicewatch")
+
+_SETTLING = 4
+"""Ticks after the first in which a start may find its partitions."""
 
 _LAST_TICK = 1.0
 """Seconds that an end waits for the tick under way."""
@@ -140,15 +144,26 @@ def once(settings: Settings, environ: Mapping[str, str], stdout: TextIO, stderr:
 
 
 def last_of_two(settings: Settings, environ: Mapping[str, str]) -> tuple[Tick, list[str]]:
-    """Run two ticks with full patience, of a recording all; return the last and a line for every source that is down."""
+    """Run two ticks with full patience, of a recording all; return the last and a line for every source that is down.
+
+    A few more while partitions appear: enforcers are asked for those that were there at the tick before.
+    """
     collecting = collector(settings, environ, Clock(), patience=DEADLINE)
     tick = collecting.run_tick()
     if settings.sources.replay is None:
-        time.sleep(settings.collect.tick)
-        tick = collecting.run_tick()
+        for _ in range(_SETTLING):
+            before = _held(tick)
+            time.sleep(settings.collect.tick)
+            tick = collecting.run_tick()
+            if _held(tick) == before:
+                break
     else:
         with suppress(OverError):
             while True:
                 tick = collecting.run_tick()
     collecting.close()
     return tick, [f"{source.name}: {source.detail}" for source in tick.health if not source.up]
+
+
+def _held(tick: Tick) -> frozenset[PartitionKey]:
+    return frozenset(partition.key for partition in tick.result.snapshot.partitions)

@@ -41,9 +41,12 @@ class Grounds:
     known: AbstractSet[DeviceUuid]
 
     def same(self, other: Grounds) -> bool:
-        """Whether another tick's grounds say nothing else; what is long is compared by identity alone."""
+        """Whether another tick's grounds say nothing else, whatever the number of the answer.
+
+        What is long is compared by identity alone.
+        """
         return (
-            _same(self.allocations, other.allocations)
+            _same_answer(self.allocations, other.allocations)
             and _same(self.pods, other.pods)
             and self.index is other.index
             and self.answered == other.answered
@@ -51,6 +54,12 @@ class Grounds:
             and self.labels == other.labels
             and self.known == other.known
         )
+
+
+def _same_answer(one: Allocations | Missing, other: Allocations | Missing) -> bool:
+    if isinstance(one, Missing) or isinstance(other, Missing):
+        return one == other
+    return one.items is other.items and _same(one.allocatable, other.allocatable)
 
 
 def _same(one: object, other: object) -> bool:
@@ -76,6 +85,7 @@ class Standing:
 
     grounds: Grounds | None = None
     settled: bool = False  # folding the same grounds in again would change nothing
+    numberless: bool = False  # nor would folding them in as another answer
     leases: Leases = field(default_factory=Leases)
     oddities: frozenset[tuple[str, str]] = frozenset()
     pods: PodIndex = _NO_PODS
@@ -98,7 +108,11 @@ def stand(
     """Return what stands now: what stood before, where nothing can have changed."""
     grounds = Grounds(allocations, pods, prepared, labels, here.index, here.answered, here.known.keys())
     if before.settled and before.grounds is not None and grounds.same(before.grounds):
-        return before
+        serial = before.leases.serial if isinstance(allocations, Missing) else allocations.serial
+        if serial == before.leases.serial:
+            return before
+        if before.numberless:
+            return replace(before, leases=replace(before.leases, serial=serial))
     holding = hold(before.leases, allocations, pods, here, labels, prepared)
     leases = holding.leases
     held, holders = slots_held(leases), holders_of(leases)
@@ -119,6 +133,8 @@ def stand(
         grounds=grounds,
         # An answer's number counts only where a lease is not listed in it, and that changes the lease.
         settled=replace(leases, serial=before.leases.serial) == before.leases,
+        # Pods that wait for another answer, and leases that are missing from this one, count answers.
+        numberless=holding.complete and not leases.reborn,
         leases=leases,
         oddities=holding.oddities | _gone(facts) | _stale(offered_devices, here),
         pods=index_pods(pods),

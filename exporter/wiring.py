@@ -54,11 +54,12 @@ def _enforcers(settings: Settings) -> Enforcers:
     from exporter.sources.mps_control import BINARY, MpsDaemons  # noqa: PLC0415
 
     paths = settings.sources
+    claims = None if paths.dra is None else str(paths.dra.parent / "mps")  # beside the driver's checkpoint
     # Without the program the daemons cannot be asked here, which is usual and no failure of theirs.
     program = shutil.which(BINARY)
     return Enforcers(
         hooks=None if paths.hami is None else HookLimits(str(paths.hami)),
-        daemons=None if paths.mps is None or program is None else MpsDaemons(str(paths.mps), program),
+        daemons=None if paths.mps is None or program is None else MpsDaemons(str(paths.mps), program, claims=claims),
         prepared=None if paths.dra is None else Checkpoint(str(paths.dra), str(paths.procfs)),
     )
 

@@ -6,6 +6,7 @@ python -m tools.reliability FOLDER    put together what `make faults` measured, 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -37,7 +38,9 @@ all else must go on. `make faults` runs everything at full size and measures how
 smaller.
 
 *Back after* is the time from the fault's end until the page is whole and nothing is blind by it: in seconds of a real
-process, or, for played rows, in ticks of one second. A kubelet is asked every 5 s.
+process, or, for played rows, in ticks of one second. A kubelet is asked every 5 s; compute on a time slice is blind,
+`not_yet`, for 5 s after a gap. In played rows the API server is asked again after milliseconds; in
+truth its watch is tried again after 1 to 30 s, and what was known holds until then.
 """
 
 _REST = """
@@ -49,7 +52,7 @@ _REST = """
 - A disk that lies: one that reports a write as done and loses it.
 - A read-only disk was simulated by a folder that cannot be used, because tests run as root, whom no permission stops.
 - Several of these faults at once, beyond what the soak does by chance.
-- A month. An hour of churn shows a leak of a mebibyte an hour, not one of a mebibyte a day.
+- A month. An hour of churn shows a leak of some mebibytes an hour, not one of a mebibyte a day.
 """
 
 
@@ -64,7 +67,10 @@ def _table(faults: Mapping[str, Any]) -> list[str]:
     took = {(one["part"], one["fault"]): one for one in faults.get("rows", ())}
     lines = ["## Faults", ""]
     if faults:
-        lines += [f"Measured on {faults['date']}: {faults['machine']}; commit {faults['commit']}.", ""]
+        lines += [
+            f"Measured on {faults['date']}: {faults['machine']}, load {faults['load']}; commit {faults['commit']}.",
+            "",
+        ]
     for part, rows in groupby(ROWS, key=lambda row: row.part):
         lines += [
             f"### {part[0].upper()}{part[1:]}",
@@ -79,12 +85,18 @@ def _table(faults: Mapping[str, Any]) -> list[str]:
 
 def _row(row: Row, took: Mapping[str, Any] | None) -> str:
     served, blind, kept = (row.served, row.blind, row.kept) if row.live is None else _said(row.live)
-    after = "–" if took is None else f"{took['took']:g} {took['unit']}"
+    after = "–" if took is None else _after(took)
     files = list(dict.fromkeys(proof.file for proof in row.proof))
     proofs = [f"[{file.removeprefix('faults/')}](../tests/{file}.py)" for file in files]
     if row.live is not None:
         proofs.insert(0, "[played](../tests/faults/test_live.py)")
     return f"| {row.fault} | {served} | {blind or '–'} | {kept or '–'} | {after} | {', '.join(proofs)} |"
+
+
+def _after(took: Mapping[str, Any]) -> str:
+    if took["unit"] == "ticks":
+        return "1 tick" if took["took"] == 1 else f"{took['took']:g} ticks"
+    return f"{took['took']:.1f} s"
 
 
 def _said(live: Live) -> tuple[str, str, str]:
@@ -118,7 +130,8 @@ def _endurance(soak: Mapping[str, Any]) -> list[str]:
     lines += [
         f"{soak['date']}, {soak['machine']}, commit {soak['commit']}: {plan['duration'] / 60:g} minutes.",
         f"{soak['pods']} pods born and gone, {soak['reshapes']} MIG layouts, {soak['troubles']} troubles.",
-        f"{soak['scrapes']} scrapes of at most {soak['series_most']} series.",
+        f"{soak['scrapes']} scrapes of at most {soak['series_most']} series; {soak['ticks']:g} ticks, of which a machine that is",
+        "busy with other work makes fewer than one a second.",
         "",
         "| | exporter | `slo run` beside it |",
         "|---|---|---|",
@@ -129,6 +142,11 @@ def _endurance(soak: Mapping[str, Any]) -> list[str]:
         "",
     ]
     lines += [f"- {report.Goal(**goal)}" for goal in soak["goals"]]
+    lines += [
+        "",
+        "What `slo run` remembers grows with the partitions that there have been in the last days, not with time: pods that come",
+        "and go by the hundred a minute are the worst there is for it, and no goal is set.",
+    ]
     lines += [
         "",
         "Sources were up again, after the trouble's end, at the longest:",
@@ -171,6 +189,7 @@ def collect(folder: Path) -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine.cpu(),
         "commit": machine.commit(),
+        "load": round(os.getloadavg()[0], 1),
         "rows": sorted(rows, key=lambda one: (one["part"], one["fault"])),
     }
     FIGURES.mkdir(exist_ok=True)

@@ -33,13 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _ended)
     lengths = _lengths(asked)
     began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    asked.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hw-") as scratch:
         run = Run(id=f"{asked.name}-{began}", output=asked.output, scratch=Path(scratch), lengths=lengths)
         refused = choose_gpu(run, asked.gpu)
         if refused:
             print(f"hardware: {refused}", file=sys.stderr)
             return _NOT_READY
+        asked.output.mkdir(parents=True, exist_ok=True)
         steps = [step for step in STEPS if not asked.only or step.name in asked.only or step.always]
         try:
             failed = perform(run, steps, within=asked.within)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,16 +20,15 @@ from exporter.witness import Clock, OverError
 
 FOLDER: Final = "captures"
 
-PUBLIC_UUID: Final = "GPU-00000000-0000-4000-8000-000000000001"
-"""Stands in a recording for the board's own."""
+_UUID: Final = re.compile(rb"\b(GPU|MIG)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def keep(run: Run, scenario: Scenario, recording: Path, rules: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put a recording beside the report, without the board's UUID, and what is expected of its replay."""
+    """Put a recording beside the report, without the machine's UUIDs, and what is expected of its replay."""
     folder = run.output / FOLDER
     folder.mkdir(exist_ok=True)
     kept = folder / f"{run.id}-{scenario.name}.swrec"
-    tidy(recording, kept, run.gpu)
+    tidy(recording, kept)
     expected = {
         "run": run.id,
         "scenario": scenario.name,
@@ -40,9 +40,15 @@ def keep(run: Run, scenario: Scenario, recording: Path, rules: str, rows: Sequen
     kept.with_suffix(".json").write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
 
 
-def tidy(recording: Path, kept: Path, gpu: str) -> None:
-    """Pack a recording as one stream, a third of the size of one that is flushed at each tick, under another UUID."""
-    text = gzip.decompress(recording.read_bytes()).replace(gpu.encode(), PUBLIC_UUID.encode())
+def tidy(recording: Path, kept: Path) -> None:
+    """Pack a recording as one stream, which is smaller than one that is flushed at each tick, with its UUIDs numbered."""
+    numbers: dict[bytes, bytes] = {}
+
+    def numbered(match: re.Match[bytes]) -> bytes:
+        public = b"%b-00000000-0000-4000-8000-%012d" % (match[1], len(numbers) + 1)
+        return numbers.setdefault(match[0], public)
+
+    text = _UUID.sub(numbered, gzip.decompress(recording.read_bytes()))
     kept.write_bytes(gzip.compress(text, 9, mtime=0))
 
 

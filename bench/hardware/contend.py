@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.hardware import capture, judging, mps, tenants, timeline
-from bench.hardware.children import Crew
+from bench.hardware.children import Child, Crew
 from bench.hardware.context import Run
 from bench.hardware.exporter import Exporter, record
 from bench.hardware.node import Node
@@ -21,6 +22,8 @@ from bench.hardware.timeline import Line
 
 _SETTLES: Final = 2.5
 """Seconds that exporter and recorder are given to see the node at rest before anybody runs."""
+
+_RECORDER_ENDS: Final = 60.0
 
 _BEFORE_THE_END: Final = 0.5
 """The last snapshot is taken while everybody still runs."""
@@ -43,6 +46,7 @@ class _Played:
     said: Answers
     lines: Sequence[Line]
     doubts: Mapping[str, float]
+    recorded: bool
 
 
 def contend(run: Run, scenario: Scenario) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def contend(run: Run, scenario: Scenario) -> dict[str, Any]:
     recording = folder / "node.swrec"
     played = _play(run, scenario, folder, rules, recording if scenario.capture else None)
     found = rows(scenario, _measured(run, scenario, played), played.said)
-    if scenario.capture:
+    if played.recorded:
         capture.keep(run, scenario, recording, rules, found)
     told = {"rows": found, "results": played.results, "watch": played.lines[-20:]}
     tenants.save(run.output / f"{scenario.name}.json", told)
@@ -64,6 +68,7 @@ def contend(run: Run, scenario: Scenario) -> dict[str, Any]:
         "same_pids": all(member.pid == member.child.pid for member in played.members),
         "watch": timeline.figures(played.lines),
         "doubts": played.doubts,
+        "recorded": played.recorded,
     }
 
 
@@ -91,16 +96,24 @@ def _play(run: Run, scenario: Scenario, folder: Path, rules: str, recording: Pat
         end = exporter.snapshot()
         page = exporter.metrics()
         results = tenants.heard(members, seconds)
-        if recorder is not None:
-            recorder.process.wait(seconds)
+        recorded = recorder is not None and _ended(recorder)
         lines = timeline.within(timeline.read(watched), begin + lead, begin + seconds)
     (run.output / f"{scenario.name}.prom").write_text(page, encoding="utf-8")
-    return _Played(members, results, judging.said(middle, end), lines, judging.doubts(page))
+    return _Played(members, results, judging.said(middle, end), lines, judging.doubts(page), recorded)
+
+
+def _ended(recorder: Child) -> bool:
+    """Wait for the recorder, which ends by itself; a scenario is not lost with its recording."""
+    try:
+        recorder.process.wait(_RECORDER_ENDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _start(crew: Crew, run: Run, scenario: Scenario, watched: Path, variables: Mapping[str, str]) -> list[Member]:
     return [
-        tenants.start(crew, run, tenant, watched, number, **variables)
+        tenants.start(crew, run, tenant, watched, number, **mps.client(variables, tenant.threads))
         for tenant in scenario.tenants
         for number in range(tenant.demand.processes)
     ]

@@ -56,10 +56,17 @@ class Run:
     only_read: str = ""
     """Why tenants cannot contend for the GPU; empty where they can."""
     rounds_per_second: float = 0.0
+    sms: int = 0
+    """SMs that the rate alone is of."""
     variables: Mapping[str, str] = field(default_factory=dict)
     found: dict[str, Any] = field(default_factory=dict)
     appears: float = 3.0
     """Seconds within which the driver lists a process that has a context."""
+
+    @property
+    def lifetime(self) -> str:
+        """Seconds after which a child's own alarm ends it, as a word of its command line."""
+        return str(int(2 * self.lengths.scenario) + 240)
 
     def rounds(self, kernel: float) -> int:
         """Return how many rounds of work a kernel of so many seconds does."""

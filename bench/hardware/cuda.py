@@ -56,6 +56,7 @@ _NON_BLOCKING: Final = 1
 _EVENT: Final = 1 | 2
 """CU_EVENT_BLOCKING_SYNC and CU_EVENT_DISABLE_TIMING."""
 
+_BLOCKS, _THREADS = 4, 512
 _LARGEST_BLOCK: Final = 1024
 """Threads: blocks of that size are spread over the SMs, one each, before a second one shares an SM."""
 
@@ -81,12 +82,11 @@ def load() -> Any:
 class Cuda:
     """One context on one device, with a module of our kernels. Raises CudaError from every method."""
 
-    def __init__(self, uuid: str, *, blocks_per_sm: int = 4, threads: int = 512) -> None:
+    def __init__(self, uuid: str) -> None:
         self._lib = load()
         self._check("cuInit", 0)
         self.device = self._device(uuid)
         self.sm_count = self._attribute(_SM_COUNT)
-        self._grid, self._threads = blocks_per_sm * self.sm_count, threads
         self._call("cuDevicePrimaryCtxSetFlags_v2", self.device, _WAIT_ASLEEP)
         context = c_void_p()
         self._check("cuDevicePrimaryCtxRetain", ctypes.byref(context), self.device)
@@ -145,10 +145,12 @@ class Cuda:
         """Wait for everything."""
         self._check("cuCtxSynchronize")
 
-    def spin(self, rounds: int, stream: c_void_p | None = None, *, fill: float = 1.0) -> None:
-        """Launch so many rounds of work on every SM, or on about the part `fill` of them."""
-        shape = (self._grid, self._threads) if fill >= 1.0 else (max(1, round(fill * self.sm_count)), _LARGEST_BLOCK)
-        self._launch(kernels.SPIN, (rounds, self._sink), shape, stream)
+    def spin(self, rounds: int, stream: c_void_p | None = None, *, sms: int = 0, fill: float = 1.0) -> None:
+        """Launch so many rounds of work for every SM, or for about the part `fill` of them.
+
+        `sms` is for how many SMs the work is, 0 for those that are seen here: a client of MPS sees fewer than there are.
+        """
+        self._launch(kernels.SPIN, (rounds, self._sink), shape(sms or self.sm_count, fill), stream)
 
     def gaps(self, seconds: float, threshold: float, room: int) -> tuple[int, tuple[tuple[int, int], ...]]:
         """Look at the device's clock for so long; return nanoseconds looked and (when, how long) of each jump."""
@@ -216,6 +218,11 @@ class Cuda:
         name = c_char_p()
         known = self._call("cuGetErrorName", code, ctypes.byref(name)) == 0 and name.value is not None
         return f"{(name.value or b'').decode()} ({code})" if known else f"error {code}"
+
+
+def shape(sms: int, fill: float) -> tuple[int, int]:
+    """Return blocks and threads that fill so many SMs, 2048 threads each, or a part of them, one block each."""
+    return (_BLOCKS * sms, _THREADS) if fill >= 1.0 else (max(1, round(fill * sms)), _LARGEST_BLOCK)
 
 
 def uuid_text(raw: bytes) -> str:

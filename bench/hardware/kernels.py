@@ -15,7 +15,7 @@ SPIN: Final = "spin"
 GAPS: Final = "gaps"
 
 OLDEST: Final = ("6.3", "sm_70")
-"""PTX version and target that a driver of R418 or newer takes, for Volta and everything after it."""
+"""PTX version and target that a driver of R410 or newer takes, for Volta and everything after it."""
 
 GAPS_HEAD: Final = 3
 """64-bit words before the pairs in what `gaps` writes: how many there were, its first and its last look at the clock."""

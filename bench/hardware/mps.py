@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
@@ -42,6 +43,14 @@ def start(stack: ExitStack, folder: Path) -> dict[str, str]:
             raise MpsError(f"{PROGRAM} did not come up: {daemon.log[-500:]}")
         time.sleep(0.05)
     return variables
+
+
+def client(variables: Mapping[str, str], threads: int) -> dict[str, str]:
+    """Return the environment of a client with so many percent of the threads; of no client where there is no server.
+
+    A client may give itself less than the server's default (NVIDIA MPS documentation, CUDA_MPS_ACTIVE_THREAD_PERCENTAGE).
+    """
+    return {**variables, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(threads)} if variables else {}
 
 
 def _quit(program: str, variables: dict[str, str]) -> None:

@@ -255,7 +255,7 @@ POINTS: Final = (
     Point("does GPM work without privilege", "the same, as another user than root", _privilege),
     Point("what GPM's context switch metrics say", "metrics 172 and 174 under each load", _switches),
     Point("do row remapping fields answer under MIG", "field values 142 to 145", _remapped),
-    Point("what samples say of MPS clients", "two clients that always want", _mps),
+    Point("what samples say of MPS clients", "two clients, 30 and 70 % of the threads", _mps),
     Point("does GPM's engine activity stand still on a working GPU", "ticks that were not believed for it", _standing),
     Point("whose pids the driver lists", "the tenants' own pids against the list", _pids),
     Point("are GPM's ratios of a GPU instance relative to it", "a full load in one instance", _needs_mig),

@@ -65,39 +65,47 @@ def perform(run: Run, steps: Iterable[Step], *, within: float) -> int:
     """Run the steps, and write down of each how it ended; return how many failed. None begins after `within` seconds."""
     began = time.monotonic()
     run.found |= {"steps": [], "contention": [], "environment": machine()}
-    for step in steps:
-        spent = time.monotonic() - began
-        if spent > within:
-            _note(run, step, 0.0, "left out", f"{spent:.0f} s were spent")
-            continue
-        before = time.monotonic()
-        status, why = _one(run, step)
-        _note(run, step, time.monotonic() - before, status, why)
-    if (run.output / "snapshot.json").exists():
-        run.found["environment"] |= reads.environment(run)
-    run.found["open_points"] = openpoints.answers(run.found)
+    try:
+        for step in steps:
+            spent = time.monotonic() - began
+            if spent > within:
+                _note(run, step, 0.0, "left out", f"{spent:.0f} s were spent")
+            else:
+                _one(run, step)
+    finally:
+        run.found["open_points"] = openpoints.answers(run.found)
     return sum(row["status"] == "failed" for row in run.found["steps"])
 
 
-def _one(run: Run, step: Step) -> tuple[str, str]:
+def _one(run: Run, step: Step) -> None:
     """Run one step. Whatever it raises becomes a line of the report; an interrupt ends the run."""
     if step.contends and run.only_read:
-        return "not possible here", run.only_read
+        _note(run, step, 0.0, "not possible here", run.only_read)
+        return
+    before = time.monotonic()
     try:
         with _deadline(run.lengths.scenario * 2 + step.deadline):
             found = step.perform(run)
     except MpsError as error:
-        return "not possible here", str(error)
+        status, why = "not possible here", str(error)
     except (ChildError, StepTimeoutError) as error:
-        return "failed", str(error)
+        status, why = "failed", str(error)
     except Exception as error:  # noqa: BLE001  # an unforeseen answer of a driver must not cost the other steps
         (run.output / f"{step.name}.traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        return "failed", f"{type(error).__name__}: {error}"
+        status, why = "failed", f"{type(error).__name__}: {error}"
+    else:
+        status, why = "ran", ""
+        _keep(run, step, found)
+    _note(run, step, time.monotonic() - before, status, why)
+    if step.always and status != "ran":
+        run.only_read = f"{step.name} did not end well"
+
+
+def _keep(run: Run, step: Step, found: dict[str, Any]) -> None:
     if step.scenario:
         run.found["contention"].append(found)
     else:
         run.found[step.name] = found
-    return "ran", ""
 
 
 def _note(run: Run, step: Step, seconds: float, status: str, why: str) -> None:

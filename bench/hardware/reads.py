@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from bench.hardware.demand import Demand, Kind
 from bench.hardware.exporter import Exporter
 from bench.hardware.node import Node
 from bench.hardware.scenarios import HOG, Tenant
-from bench.hardware.tenants import LIFETIME, START
+from bench.hardware.tenants import START
 
 _SPARE: Final = 60.0
 _SOON: Final = 0.4
@@ -37,7 +36,7 @@ def read(run: Run) -> dict[str, Any]:
         serving.ready()
         snapshot = serving.snapshot()
     tenants.save(run.output / "snapshot.json", snapshot)
-    found = {"once": once, "doctor": doctor, "doctor_says": words.splitlines()}
+    found = {"once": once, "doctor": doctor, "board": _board(snapshot, run.gpu)}
     try:
         said = smi.ask(run.gpu)
     except OSError as error:
@@ -62,12 +61,13 @@ def calls(run: Run) -> dict[str, Any]:
 def calibrate(run: Run) -> dict[str, Any]:
     """Find the rate alone: rounds of work a second, with nobody else on the device. All truths hang on it."""
     with Crew(run.folder("calibrate"), run.variables) as crew:
-        child = crew.python("calibrate", "bench.hardware.tenant", run.gpu, LIFETIME)
+        child = crew.python("calibrate", "bench.hardware.tenant", run.gpu, run.lifetime)
         ready = child.hear(START)
         rates = []
         for _ in range(3):
             child.say({"do": "calibrate", "seconds": run.lengths.calibrate / 2})
             rates.append(child.hear(run.lengths.calibrate + _SPARE)["rounds_per_second"])
+    run.sms = ready["sms"]
     run.rounds_per_second = max(rates)  # what hinders the device or the host can only take away from it
     return {"rounds_per_second": rates, "sms": ready["sms"], "cuda": ready["cuda"]}
 
@@ -150,7 +150,7 @@ _PARTS: Final = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "max": 1.0}
 
 
 def _tenant(crew: Crew, run: Run, name: str = "tenant") -> Child:
-    child = crew.python(name, "bench.hardware.tenant", run.gpu, LIFETIME)
+    child = crew.python(name, "bench.hardware.tenant", run.gpu, run.lifetime)
     child.hear(START)
     return child
 
@@ -193,10 +193,9 @@ def overhead(run: Run) -> dict[str, Any]:
     return {"kernels_per_second": rows}
 
 
-def environment(run: Run) -> dict[str, Any]:
-    """Return what the machine is, as the kit sees it."""
-    snapshot = json.loads((run.output / "snapshot.json").read_text(encoding="utf-8"))
-    gpu = next(row for row in snapshot["gpus"] if row["uuid"] == run.gpu)
+def _board(snapshot: dict[str, Any], uuid: str) -> dict[str, Any]:
+    """What the board is, as the exporter says it."""
+    gpu = next(row for row in snapshot["gpus"] if row["uuid"] == uuid)
     return {
         "board": gpu["model"],
         "architecture": gpu["architecture"],

@@ -46,7 +46,7 @@ def _tenants(found: Found) -> list[Mapping[str, Any]]:
 
 
 def _head(found: Found) -> list[str]:
-    about = found.get("environment", {})
+    about = {**found.get("environment", {}), **found.get("read", {}).get("board", {})}
     rows = [[name, json.dumps(value) if isinstance(value, list) else str(value)] for name, value in about.items()]
     rate = found.get("calibrate", {}).get("rounds_per_second")
     if rate:

@@ -10,11 +10,15 @@ from bench.hardware.demand import Demand, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """A pod with its demand; `holds` False is a process outside all pods, that holds nothing."""
+    """A pod with its demand; `holds` False is a process outside all pods, that holds nothing.
+
+    `threads` is the percentage of the SMs' threads that an MPS server lets each of its processes have.
+    """
 
     name: str
     demand: Demand
     holds: bool = True
+    threads: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +141,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="mps",
-        question="Two that always want, as clients of an MPS server: what do per-process samples say of clients?",
+        question="Two that always want, clients of an MPS server with 30 and 70 % of the threads: what do samples say?",
         sharing="mps",
         replicas=2,
-        tenants=(Tenant(name="left", demand=HOG), Tenant(name="right", demand=HOG)),
+        tenants=(Tenant(name="less", demand=HOG, threads=30), Tenant(name="more", demand=HOG, threads=70)),
         blind="processes run side by side under MPS, and no reading tells their shares",
     ),
 )

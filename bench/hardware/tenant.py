@@ -7,11 +7,11 @@ after LIFETIME seconds, whatever it waits for.
 
     {"do": "hold", "part": 0.5}                                  take that part of the free memory
     {"do": "calibrate", "seconds": 1.0}                          rounds of work a second, when nobody else runs
-    {"do": "run", "start": T, "seconds": S, "rounds": R, "kind": …, "burst": …, "think": …, "streams": …, "fill": …}
+    {"do": "run", "start": T, "seconds": S, "rounds": R, "kind": …, "burst": …, "think": …, "streams": …, "sms": …, "fill": …}
     {"do": "gaps", "start": T, "seconds": S}                     when somebody else had the turn
 
 `start` is of the machine's monotonic clock, which all processes share: nobody runs before it. A run's kernels are counted
-when they have ended; `bins` has the count of each second.
+when they have ended; `bins` has the count of each second, and `took` is when the last of them ended.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _calibrate(cuda: Cuda, seconds: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Order:
-    """What to run: the words of the order. Seconds; `fill` is the part of the SMs that a kernel takes."""
+    """What to run: the words of the order. Seconds; a kernel is work for `sms` SMs, or for the part `fill` of them."""
 
     start: float
     seconds: float
@@ -108,6 +108,7 @@ class _Order:
     burst: int = 1
     think: float = 0.0
     streams: int = 1
+    sms: int = 0
     fill: float = 1.0
 
 
@@ -120,7 +121,7 @@ class _Run:
         self._streams = [cuda.stream() for _ in range(order.streams)]
         self._bins = [0] * (int(order.seconds) + 1)
         self._kernels = self._bursts = 0
-        self._paused = 0.0
+        self._paused = self._took = 0.0
         self._last = order.start
 
     def play(self) -> dict[str, Any]:
@@ -131,7 +132,7 @@ class _Run:
         ]()
         return {
             "kernels": self._kernels,
-            "took": self._last - self._order.start,
+            "took": self._took,
             "bins": self._bins,
             "bursts": self._bursts,
             "think": self._paused / self._bursts if self._bursts else 0.0,
@@ -167,12 +168,13 @@ class _Run:
             self._paused += time.monotonic() - before
 
     def _launch(self, stream: Any) -> None:
-        self._cuda.spin(self._order.rounds, stream, fill=self._order.fill)
+        self._cuda.spin(self._order.rounds, stream, sms=self._order.sms, fill=self._order.fill)
 
     def _count(self, kernels: int) -> None:
         now = time.monotonic()
         if now <= self._end:
             self._kernels += kernels
+            self._took = now - self._order.start
             self._bins[int(now - self._order.start)] += kernels
         self._last = now
 

@@ -25,9 +25,6 @@ _SETTLED: Final = 0.4
 _POLL: Final = 0.05
 _HEADROOM: Final = 30.0
 
-LIFETIME: Final = "300"
-"""Seconds after which a tenant's own alarm ends it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -41,7 +38,7 @@ class Member:
 def watch(crew: Crew, run: Run, path: Path, *, gpm: bool = False) -> Path:
     """Start watching the device; return where it writes, once it does."""
     mode = "gpm" if gpm else "plain"
-    child = crew.python("watch", "bench.hardware.watch", run.gpu, str(path), LIFETIME, mode)
+    child = crew.python("watch", "bench.hardware.watch", run.gpu, str(path), run.lifetime, mode)
     child.hear(START)
     _until(lambda: bool(timeline.read(path)), START)
     return path
@@ -51,7 +48,7 @@ def start(crew: Crew, run: Run, tenant: Tenant, watched: Path, number: int = 0, 
     """Start one process of a tenant, and find out by which pid the driver knows it."""
     before = timeline.pids(timeline.read(watched)[-1])
     name = f"{tenant.name}-{number}"
-    child = crew.python(name, "bench.hardware.tenant", run.gpu, LIFETIME, **variables)
+    child = crew.python(name, "bench.hardware.tenant", run.gpu, run.lifetime, **variables)
     child.hear(START)
     if tenant.demand.memory:
         child.say({"do": "hold", "part": tenant.demand.memory})
@@ -101,6 +98,7 @@ def go(run: Run, members: Sequence[Member], begin: float, seconds: float) -> Non
                 "burst": demand.burst,
                 "think": demand.think,
                 "streams": demand.streams,
+                "sms": run.sms,
             }
         )
 

@@ -8,6 +8,7 @@ that were fitted on the other worlds. `--write` puts the weights into the export
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -26,6 +27,7 @@ from exporter.demand_verdict import decide
 
 WORLDS = 5600
 MARGINS = (0.06, 0.075, 0.09, 0.105)
+STEADY = 0.09
 FOLDS = 2
 
 _RIDGE = 0.01
@@ -61,13 +63,14 @@ def swept(rows: Sequence[Row]) -> Iterator[str]:
     yield f"{'margin':>8}{'P far':>8}{'P all':>8}{'R far':>8}{'short':>8}{'others':>8}{'blind':>8}"
     folds = [[row for row in rows if row.world % FOLDS == fold] for fold in range(FOLDS)]
     weights = [fitted([row for row in rows if row.world % FOLDS != fold]) for fold in range(FOLDS)]
-    for margin in MARGINS:
+    for margin, chance in (*((each, demand_inference.CHANCE) for each in MARGINS), (STEADY, -math.inf)):
         policy = replace(DemandPolicy(), broken_margin=margin)
         said = []
         for fold, known in zip(folds, weights, strict=True):
-            with patch.object(demand_inference, "WEIGHTS", known):
+            with patch.multiple(demand_inference, WEIGHTS=known, CHANCE=chance):
                 said += [(row, _answer(row, policy)) for row in fold]
-        yield f"{margin:8.3f}{''.join(f'{each:8.3f}' for each in _figures(said))}"
+        told = "".join(f"{each:8.3f}" for each in _figures(said))
+        yield f"{margin:8.3f}{told}{'' if chance > 0 else '  if steadiness alone could condemn'}"
 
 
 def _answer(row: Row, policy: DemandPolicy) -> Answer:

@@ -1,7 +1,7 @@
 """The node's labels as GPU feature discovery writes them, from the hardware that the scenario describes.
 
 Keys and values follow NVIDIA/k8s-device-plugin internal/lm/resource.go; a node with unlike GPUs is described by its first
-one. A scenario's own labels come on top.
+one. On GKE they are GKE's (public pages). A scenario's own labels come on top.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ _COMPUTE = {"turing": ("7", "5"), "ampere": ("8", "0"), "ada": ("8", "9"), "hopp
 
 def node_labels(scenario: Scenario) -> Mapping[str, str]:
     """Return every label of the node."""
+    if scenario.gke:
+        return {"kubernetes.io/hostname": scenario.node, **_gke_labels(scenario), **scenario.labels}
     labels = {
         "kubernetes.io/hostname": scenario.node,
         "nvidia.com/cuda.driver-version.full": scenario.driver,
@@ -27,6 +29,19 @@ def node_labels(scenario: Scenario) -> Mapping[str, str]:
     if scenario.mig_strategy is MigStrategy.MIXED:
         labels |= _profile_labels(scenario)
     return {**labels, **scenario.labels}
+
+
+def _gke_labels(scenario: Scenario) -> dict[str, str]:
+    """What GKE writes of a node pool's GPUs; it has no GPU feature discovery of its own."""
+    spec = scenario.gpus[0]
+    labels: dict[str, str] = {}
+    if spec.slotted:
+        strategy = "mps" if spec.sharing is GpuSharing.MPS else "time-sharing"
+        labels["cloud.google.com/gke-gpu-sharing-strategy"] = strategy
+        labels["cloud.google.com/gke-max-shared-clients-per-gpu"] = str(spec.replicas)
+    if spec.mig:
+        labels["cloud.google.com/gke-gpu-partition-size"] = spec.mig[0]
+    return labels
 
 
 def _gpu_labels(scenario: Scenario) -> dict[str, str]:

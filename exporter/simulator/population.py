@@ -42,6 +42,7 @@ class Reservation:
 
     pod: SimPod
     container: str
+    gpu: SimGpu
     device: Device
 
 
@@ -103,7 +104,7 @@ class Population:
         for refs in groups.values():
             gpu, device = self._find(refs[0])
             if device is not None and pod.spec.namespace == RESERVATIONS:
-                self.reservations.append(Reservation(pod, container.name, device))
+                self.reservations.append(Reservation(pod, container.name, gpu, device))
             elif device is not None:
                 self.tenancies.append(
                     lease(pod, container, gpu, device, tuple(refs), resource_name(self.strategy, device))

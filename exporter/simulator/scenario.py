@@ -77,6 +77,7 @@ def _scenario(table: Table, name: str) -> Scenario:
         events=tuple(parse_event(each) for each in table.tables("event")),
         mig_strategy=node.choice("mig_strategy", MigStrategy, MigStrategy.NONE),
         labels=node.mapping("labels"),
+        gke=node.flag("gke"),
         dcgm_seconds=node.number("dcgm_seconds", 0.0, least=0.0, most=3600.0),
         exact=node.flag("exact"),
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from exporter.errors import SourceError
-from exporter.ids import DeviceId, GpuId, MigId, SplitId
+from exporter.ids import DeviceId, GpuId, MigId, MinorId, SplitId
 from exporter.model import (
     Allocation,
     Allocations,
@@ -33,7 +33,7 @@ from exporter.sameness import each_kept, kept
 from exporter.simulator import ledgers
 from exporter.simulator.clock import Clock
 from exporter.simulator.dcgm import SimDcgm
-from exporter.simulator.hardware import Device, resource_name
+from exporter.simulator.hardware import Device, SimGpu, resource_name
 from exporter.simulator.labels import node_labels
 from exporter.simulator.node import SimNode
 from exporter.simulator.population import Reservation
@@ -108,6 +108,8 @@ class SimKubelet:
         self._clock = clock
         self._sleep = sleep
         self._serial = 0
+        self._items: tuple[Allocation, ...] = ()
+        self._offered: tuple[tuple[str, DeviceId], ...] = ()
 
     def read(self, now: float) -> Allocations:
         """List who holds what. Raises SourceError while the scenario has the kubelet down or refusing."""
@@ -128,7 +130,8 @@ class SimKubelet:
             self._serial += 1
             items = [each for tenancy in node.population.tenancies for each in _allocations(node, tenancy)]
             items += [_reserved(node, each) for each in node.population.reservations]
-            return Allocations(serial=self._serial, items=tuple(items), allocatable=_allocatable(node))
+            self._items, self._offered = kept(self._items, tuple(items)), kept(self._offered, _allocatable(node))
+            return Allocations(serial=self._serial, items=self._items, allocatable=self._offered)
 
     def close(self) -> None:
         """No channel to close."""
@@ -237,14 +240,13 @@ def _allocations(node: SimNode, tenancy: Tenancy) -> list[Allocation]:
         return []  # the kubelet knows the reservation pod alone
     if tenancy.ask.claim:
         return [Allocation(key.namespace, key.pod, key.container, ledgers.DRIVER, ledgers.claim_id(node, tenancy))]
-    split = tenancy.sharing is Sharing.HAMI
     return [
         Allocation(
             key.namespace,
             key.pod,
             key.container,
             tenancy.resource,
-            _device_id(tenancy.device, ref.replica, split=split),
+            _device_id(node, tenancy.gpu, tenancy.device, ref.replica),
         )
         for ref in tenancy.refs
     ]
@@ -253,7 +255,9 @@ def _allocations(node: SimNode, tenancy: Tenancy) -> list[Allocation]:
 def _reserved(node: SimNode, reservation: Reservation) -> Allocation:
     pod, device = reservation.pod.spec, reservation.device
     resource = resource_name(node.scenario.mig_strategy, device)
-    return Allocation(pod.namespace, pod.name, reservation.container, resource, _device_id(device, None))
+    return Allocation(
+        pod.namespace, pod.name, reservation.container, resource, _device_id(node, reservation.gpu, device, None)
+    )
 
 
 def _allocatable(node: SimNode) -> tuple[tuple[str, DeviceId], ...]:
@@ -261,7 +265,7 @@ def _allocatable(node: SimNode) -> tuple[tuple[str, DeviceId], ...]:
     return tuple(
         (
             resource_name(node.scenario.mig_strategy, device),
-            _device_id(device, replica, split=gpu.spec.sharing is GpuSharing.HAMI),
+            _device_id(node, gpu, device, replica),
         )
         for gpu in node.gpus
         if not gpu.lost and not node.scenario.claims  # a node has one driver of its GPUs
@@ -270,8 +274,11 @@ def _allocatable(node: SimNode) -> tuple[tuple[str, DeviceId], ...]:
     )
 
 
-def _device_id(device: Device, replica: int | None, *, split: bool = False) -> DeviceId:
-    if split and replica is not None:
+def _device_id(node: SimNode, gpu: SimGpu, device: Device, replica: int | None) -> DeviceId:
+    """How the node's plugin spells a device, or a slot of it."""
+    if node.scenario.gke:
+        return MinorId(gpu.index, device.gpu_instance if device.row is not None else None, replica)
+    if gpu.spec.sharing is GpuSharing.HAMI and replica is not None:
         return SplitId(device.uuid, replica)
     return GpuId(device.uuid, replica) if device.row is None else MigId(device.uuid, replica)
 

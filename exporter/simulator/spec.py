@@ -306,5 +306,6 @@ class Scenario:
     events: tuple[Event, ...] = ()
     mig_strategy: MigStrategy = MigStrategy.NONE
     labels: Mapping[str, str] = field(default_factory=dict)
+    gke: bool = False  # GKE's device plugin: ids by minor and instance number, its own labels and no others
     dcgm_seconds: float = 0.0  # how often a dcgm-exporter collects; 0: there is none
     exact: bool = False  # process SM shares unrounded, for tests; a driver rounds to a percent

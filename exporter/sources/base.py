@@ -63,10 +63,15 @@ class HookSource(Protocol):
 
 
 class DaemonSource(Protocol):
-    """What MPS control daemons have set, by resource and GPU."""
+    """What MPS control daemons have set, by resource and GPU, or by claim and device."""
 
-    def read(self, gpus: Collection[int], now: float) -> Mapping[DaemonKey, Limit | Missing]:
-        """Ask every daemon for its limits on the GPUs of these indices. Raises SourceError."""
+    def read(
+        self, gpus: Collection[int], claims: Mapping[str, Collection[str]], now: float
+    ) -> Mapping[DaemonKey, Limit | Missing]:
+        """Ask the plugin's daemons for their limits on the GPUs of these indices, and the claims' (uid → UUIDs of devices).
+
+        Raises SourceError when none of them can be asked.
+        """
 
     def close(self) -> None:
         """Give back what was opened."""

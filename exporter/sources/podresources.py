@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 from exporter import ids
 from exporter.errors import SourceError
 from exporter.model import Allocation, Allocations, Missing, Reason
+from exporter.sameness import kept
 from exporter.sources import podresources_pb2 as pb
 from exporter.sources.grpc_answer import Code, GrpcError
 from exporter.sources.grpc_unary import UnaryChannel
@@ -51,6 +52,7 @@ class PodResources:
         self._allocatable_every = allocatable_every
         self._channel = UnaryChannel(socket, max_receive=_MAX_ANSWER)
         self._serial = 0
+        self._items: tuple[Allocation, ...] = ()
         self._offered: tuple[tuple[str, ids.DeviceId], ...] | None = None
         self._offered_at = 0.0
 
@@ -60,7 +62,8 @@ class PodResources:
         listed = self._call("List", pb.ListPodResourcesRequest(), pb.ListPodResourcesResponse, self._deadline)
         allocatable = self._allocatable(now, until)
         self._serial += 1
-        return Allocations(serial=self._serial, items=held(listed), allocatable=allocatable)
+        self._items = kept(self._items, held(listed))
+        return Allocations(serial=self._serial, items=self._items, allocatable=allocatable)
 
     def close(self) -> None:
         """Close the channel."""

@@ -157,6 +157,14 @@ def test_pods_are_named_once_and_only_whole_names_count():
     assert device(told).named == (NamedPod("t", "a"),)
 
 
+def test_a_repeated_sample_is_doubted_as_soon_as_the_page_gives_cause():
+    """Utilisation is of the moment and no part of the fingerprint: it may tell on a zero that has been there for a while."""
+    before, after = (energy(1) + page(row("DEV_GPU_UTIL", percent)) for percent in (0, 90))
+    assert device(read((0.0, before))).engine == 0.0
+    told = read((0.0, before), (15.0, after))
+    assert (device(told).engine, gpu(told).seen) == (ODD, 0.0)
+
+
 def test_a_value_copied_to_every_holder_is_the_devices_and_counted():
     told = read((0.0, page(*(row("PROF_GR_ENGINE_ACTIVE", 0.4, pod=pod, namespace="team") for pod in "ab"))))
     assert device(told).engine == 0.4

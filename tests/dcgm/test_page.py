@@ -154,7 +154,7 @@ LINES = st.one_of(
 
 
 @given(st.lists(LINES, max_size=25), st.sampled_from(["\n", "", "\n#"]))
-@settings(max_examples=400, deadline=1000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_text_there_is_an_answer_and_it_adds_up(lines: list[str], end: str):
     found = parse("\n".join(lines) + end)
     counts = found.counts
@@ -167,7 +167,7 @@ def test_whatever_the_text_there_is_an_answer_and_it_adds_up(lines: list[str], e
 
 
 @given(st.text(alphabet='",=\\ab_ \n\t}{', max_size=300))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_whatever_the_labels_they_are_read_or_not(block: str):
     found = labels.parse(block)
     assert found is None or all(name == name.lower() for name in found.values)

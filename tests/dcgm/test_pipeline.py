@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ class Node:
         self.hands = Hands()
         self.node: SimSources = build(scenario.load(NAME), 1, 0.0, sleep=lambda _: None)
         self.port = port
+        self.source = DcgmExporter(site(f"http://127.0.0.1:{port.port}/metrics"), most_bytes=1 << 20)
         self.mend()
         sources = Sources(
             driver=self.node.driver,
@@ -44,11 +45,12 @@ class Node:
             pods=self.node.pods,
             processes=self.node.processes,
             enforcers=self.node.enforcers,
-            dcgm=DcgmExporter(site(f"http://127.0.0.1:{port.port}/metrics"), deadline=0.4, most_bytes=1 << 20),
+            dcgm=self.source,
         )
         self.collector = Collector("node-1", sources, clock=Clock(self.hands.monotonic, self.hands.wall), patience=30.0)
 
     def mend(self) -> None:
+        self.source._deadline = 20.0  # time enough for a busy machine
         self.port.handler = lambda sock: sock.sendall(http(self._page().encode()))
 
     def _page(self) -> str:
@@ -87,13 +89,21 @@ def up(tick: Tick) -> dict[str, bool]:
     return {source.name: source.up for source in tick.health}
 
 
-def hangs(port: Port) -> None:
-    port.handler = lambda _: port.stopping.wait(10.0)
+Trouble = Callable[[Node], object]
 
 
-def says(body: bytes, status: str = "200 OK") -> object:
-    def change(port: Port) -> None:
-        port.handler = lambda sock: sock.sendall(http(body, status))
+def hangs(node: Node) -> None:
+    node.source._deadline = 0.3
+    node.port.handler = lambda _: node.port.stopping.wait(10.0)
+
+
+def closes(node: Node) -> None:
+    node.port.handler = lambda sock: sock.close()
+
+
+def says(body: bytes, status: str = "200 OK") -> Trouble:
+    def change(node: Node) -> None:
+        node.port.handler = lambda sock: sock.sendall(http(body, status))
 
     return change
 
@@ -104,18 +114,18 @@ TROUBLE = [
     (says(b"<html>\n"), Reason.ERROR, "garbage"),
     (says(b"x" * ((1 << 20) + 1)), Reason.ERROR, "oversized"),
     (hangs, Reason.TIMEOUT, "hanging"),
-    (lambda port: setattr(port, "handler", lambda sock: sock.close()), Reason.ERROR, "down"),
+    (closes, Reason.ERROR, "down"),
 ]
 
 
 @pytest.mark.parametrize(("trouble", "reason"), [t[:2] for t in TROUBLE], ids=[t[2] for t in TROUBLE])
-def test_what_hangs_on_the_page_is_missing_with_its_reason_and_nothing_else(trouble: object, reason: Reason):
+def test_what_hangs_on_the_page_is_missing_with_its_reason_and_nothing_else(trouble: Trouble, reason: Reason):
     with running() as node:
         well = node.play(76.0)
         assert up(well)["dcgm"] is True
         assert used(well, TRAIN) == pytest.approx(0.95 * 42 / 98)
         assert answer(well, TRAIN) == (Outcome.BROKEN, None)
-        trouble(node.port)  # type: ignore[operator]
+        trouble(node)
         # The page of t = 75 is good for a minute.
         soon = node.play(95.0)
         assert up(soon) == up(well) | {"dcgm": False}

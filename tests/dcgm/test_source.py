@@ -25,8 +25,9 @@ def server() -> Iterator[Port]:
         yield found
 
 
-def source(server: Port, path: str = "/metrics", user: str = "") -> DcgmExporter:
-    return DcgmExporter(site(f"http://{user}127.0.0.1:{server.port}{path}"), deadline=0.4, most_bytes=64 * 1024)
+def source(server: Port, path: str = "/metrics", user: str = "", deadline: float = 20.0) -> DcgmExporter:
+    """A source with time enough for a busy machine."""
+    return DcgmExporter(site(f"http://{user}127.0.0.1:{server.port}{path}"), deadline=deadline, most_bytes=64 * 1024)
 
 
 def answers(server: Port, body: bytes, status: str = "200 OK", headers: str = "", length: int | None = None) -> None:
@@ -116,8 +117,8 @@ def test_one_deadline_covers_the_whole_answer(server: Port, drips: bool):  # noq
 
     server.handler = slowly
     started = time.monotonic()
-    assert refusal(source(server)).reason is Reason.TIMEOUT
-    assert time.monotonic() - started < 5.0
+    assert refusal(source(server, deadline=0.4)).reason is Reason.TIMEOUT
+    assert time.monotonic() - started < 10.0
 
 
 def test_nobody_there_is_an_error_that_says_so():

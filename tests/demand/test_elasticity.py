@@ -10,6 +10,8 @@ import pytest
 
 from exporter.demand import Answer, Evidence
 from exporter.demand_elasticity import UNSEEN, Elasticity, Moves, elasticity
+from exporter.demand_inference import terms
+from exporter.demand_window import Means, means
 from tests.demand.devices import POLICY, A, B, Seen, Use, watch
 
 QUARTERS = {A: 0.25, B: 0.25}
@@ -105,6 +107,29 @@ def test_requests_at_equal_times_are_not_condemned_for_being_steady(percent: int
 def test_the_elasticity_is_of_the_window_and_not_of_before() -> None:
     before: Seen = watch(rounds(lambda others: round(0.2 / (others + 0.2), 2)), QUARTERS, seconds=60)
     after = watch(rounds(lambda _: 0.07), QUARTERS, seconds=int(POLICY.window) + 1, before=before)
-    first, last = after.memory.tracks[A].base(after.at - POLICY.window).moves, after.memory.tracks[A].last.moves
-    found = elasticity(first, last)
-    assert abs(found.power) < 0.1
+    window = means(after.memory.tracks[A], after.at - POLICY.window)
+    assert window is not None
+    assert abs(elasticity(*window.moves).power) < 0.1
+
+
+def test_a_round_is_told_by_the_largest_process_of_somebody_else() -> None:
+    tracks = watch({A: [0.3, 0.4], B: [0.1, 0.2]}, QUARTERS, seconds=10).memory.tracks
+    for holder, largest in ((A, 0.2), (B, 0.4)):
+        moves = tracks[holder].last.moves
+        assert moves.turn / moves.seconds == pytest.approx(math.log(largest))
+
+
+@pytest.mark.parametrize(
+    ("power", "ratio"),
+    [
+        pytest.param(1.0, 0.08 / 0.25, id="it always waits: its share of its promise"),
+        pytest.param(0.5, 0.08 / 0.25 + 0.5, id="it thinks in half of the time"),
+        pytest.param(0.0, 0.08 / 0.25 + 1.0, id="it never waits"),
+        pytest.param(-2.0, 0.08 / 0.25 + 1.0, id="and not less than never"),
+    ],
+)
+def test_the_elasticity_is_a_ratio_of_delivered_to_entitled(power: float, ratio: float) -> None:
+    window = Means(20.0, 0.08, 1.0, 1, 0.4, 3.0, 0.01, None)
+    told = terms(window, Elasticity(power, 0.1), None, 0.25, 0.1)
+    # Beyond 1.25 a ratio says no more than "content".
+    assert told[8] == pytest.approx(min(1.25, ratio) - 0.9)

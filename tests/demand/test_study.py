@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bench.truth import ranges_tuning
-from bench.truth.ceiling import ALL, FAR, Flags, Numbers, lowest, study
+from bench.truth.ceiling import ALL, FAR, Flags, Numbers, lowest, ranked, study
 from bench.truth.counterfactual import replayed
 from bench.truth.fit import fitted, logistic, swept
 from bench.truth.physics import Demand, Device, Kind
@@ -43,7 +45,8 @@ def test_what_the_judge_uses_is_what_is_fitted(some_rows: list[Row]) -> None:
 def test_the_sweep_has_a_line_for_each_margin(some_rows: list[Row]) -> None:
     head, *lines = swept(some_rows)
     assert head.split()[0] == "margin"
-    assert all(0.0 <= float(cell) <= 1.0 for line in lines for cell in line.split())
+    assert all(0.0 <= float(cell) <= 1.0 for line in lines for cell in line.split()[:7])
+    assert lines[-1].endswith("if steadiness alone could condemn")
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 20])
@@ -67,8 +70,20 @@ def test_the_study_sets_ceiling_and_judge_side_by_side(some_rows: list[Row]) -> 
         return np.nan_to_num(asked[:, 0])  # a ranking by one figure will do
 
     text = list(study(some_rows, some_rows[:40], classify))
-    assert [line.split(":")[-1].strip().split("  ")[0] for line in text[1:5]] == ["the ceiling", "the judge"] * 2
+    told = [text[1], text[2], text[4], text[5]]
+    assert [line.split(":")[-1].strip().split("  ")[0] for line in told] == ["the ceiling", "the judge"] * 2
+    assert text[3].startswith("alone, on short bursts: ")
     assert "knowable" in text[-1]
+
+
+def test_a_figure_that_separates_ranks_first_and_ties_count_half(some_rows: list[Row]) -> None:
+    far = [replace(row, ratio=0.3 if row.broken else 1.2, short=row.broken) for row in some_rows if row.terms]
+    broken = np.array([float(row.broken) for row in far])
+    given = np.c_[np.ones(len(far)), -broken, np.where(np.arange(len(far)) % 2 == 0, broken, 0.0)]
+    names = ["same", "telling", "half"]
+    best = {name: part for part, name in ranked(far, names, given)}
+    assert list(best) == ["telling", "half", "same"]
+    assert (best["telling"], best["same"]) == (1.0, 0.5)
 
 
 def backlogged(offset: int) -> Demand:

@@ -21,8 +21,10 @@ from exporter.screen import alert, happening, partitions
 from slo import specfile, validate
 from tests.docs.reading import ROOT, blocks, matches, written
 from tests.scenarios.stage import Stage
+from tests.server.certs import authority
 from tests.slo.backtest.test_backtest import play
 from tests.slo.check.test_check import check, robbed, story
+from toolkit.web import tls, webconfig
 
 README = written()["README.md"]
 INSTALL = written()["docs/install.md"]
@@ -173,3 +175,26 @@ def _same(shown: str, screen: str) -> None:
     lines = screen.splitlines()
     for wanted in shown.splitlines()[1:]:
         assert wanted in {"", "…"} or any(matches(wanted, line) for line in lines), wanted
+
+
+def test_the_web_configuration_of_the_documentation_is_taken_and_promtool_takes_it_too(tmp_path: Path) -> None:
+    (example,) = [block for block in blocks(INSTALL, "yaml") if block.startswith("# web.yml")]
+    ca = authority(tmp_path)
+    certificate, key = ca.sign("server")
+    for made, name in ((ca.file, "ca.crt"), (certificate, "tls.crt"), (key, "tls.key")):
+        made.rename(tmp_path / name)
+    (tmp_path / "web.yml").write_text(example)
+    found = webconfig.read(tmp_path / "web.yml")
+    assert found.tls is not None
+    assert found.tls.client_allowed_sans == ("prometheus",)
+    assert set(found.users) == {"prometheus"}
+    tls.context(found.tls)
+    if shutil.which("promtool") is None and not os.environ.get("CI"):
+        pytest.skip("promtool is missing: apt-get install prometheus")
+    # Debian's promtool is older than that key.
+    lines = [line for line in example.splitlines(keepends=True) if "client_allowed_sans" not in line]
+    (tmp_path / "web.yml").write_text("".join(lines))
+    done = subprocess.run(
+        ["promtool", "check", "web-config", tmp_path / "web.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -36,7 +36,7 @@ UUID = "GPU-5ca1ab1e-0000-4000-8000-00000000f00d"
 _SLOTS = 64
 _HEAD = struct.Struct("<16sQIIII")
 _SLOT = struct.Struct("<iiQQ")
-"""The layout of `struct board` and `struct slot` in src/cuda.c."""
+"""The layout of `struct board` and `struct slot` in src/board.h."""
 
 _CONTEXT = 400 << 20
 """Bytes that a context takes before the program allocates anything; of the order that real ones take."""

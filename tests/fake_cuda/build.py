@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.fake_nvml.build import BuildError
 
 SONAME = "libcuda.so.1"
-SOURCE = Path(__file__).parent / "src" / "cuda.c"
+SOURCES = Path(__file__).parent / "src"
 
 _FLAGS = ("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared")
 
@@ -21,8 +21,8 @@ def build(target_dir: Path) -> Path:
     if compiler is None:
         raise BuildError("no C compiler found (cc, gcc or clang, or $CC): the fake CUDA driver cannot be built")
     library = target_dir / SONAME
-    command = [compiler, *_FLAGS, f"-Wl,-soname,{SONAME}", str(SOURCE), "-o", str(library)]
+    command = [compiler, *_FLAGS, f"-Wl,-soname,{SONAME}", *map(str, sorted(SOURCES.glob("*.c"))), "-o", str(library)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BuildError(f"{compiler} refused the fake CUDA driver's source:\n{done.stderr}")
+        raise BuildError(f"{compiler} refused the fake CUDA driver's sources:\n{done.stderr}")
     return library

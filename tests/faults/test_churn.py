@@ -5,6 +5,7 @@ On the node's fast clock: a minute takes some seconds. `python -m bench.soak` do
 
 from __future__ import annotations
 
+import gc
 import random
 import re
 import sys
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.soak.node import LONGEST, Churn
+from exporter.leases import Lease
+from exporter.model import Partition
 from exporter.sources.procfs import Procfs
 from tests.e2e.rig import Rig
 from tests.fakes.procfs import FakeProcfs
@@ -64,6 +67,11 @@ def test_five_hundred_pods_a_minute_and_mig_cut_anew_leave_no_more_than_those_of
         passed += 1
         assert passed < KEEP + 20
     assert node.books.faults == []
+    gc.collect()
+    left = [
+        each for each in gc.get_objects() if isinstance(each, (Lease, Partition)) and each.key.pod.startswith("job-")
+    ]
+    assert left == []
     measured.note(by_name(Part.CHURN, "500 pods a minute, MIG cut anew"), passed, "ticks")
 
 

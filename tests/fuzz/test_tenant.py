@@ -2,8 +2,9 @@
 
 From its pod's object and its region's file to the page: the page stays well made, and its neighbours' lines are what they
 are without the nonsense. Once its lease has begun, its records are read no more. What stands there from the start (an
-exporter that starts later) can move a neighbour's isolation to blind, on its own device alone: what the tenant was promised is
-then not known, and so not whether it overruns (docs/design.md, section 12). It breaks nothing of a neighbour's.
+exporter that starts later) can move a neighbour's isolation, on its own device alone: to blind where what the tenant was
+promised is not known, and to broken where it promises itself less than it uses: then it overruns, by its own words
+(docs/design.md, section 12). It moves nothing else of a neighbour's.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from exporter.pipeline import Result, State, step
 from exporter.policy import Policy
 from exporter.sources.hami_region import SIZE, HookLimits
 from exporter.sources.pods import slim
-from exporter.verdict import Guarantee, Outcome
+from exporter.verdict import Cause, Guarantee, Outcome, Verdict
 from exporter.watched import Histogram
 from tests.fuzz.hostile import NUMBERS, grafted, mangled, texts
 from tests.join.worlds import evidence, facts, gpu, gpu_id, holds, process, reading, use
@@ -193,24 +194,27 @@ def test_what_a_tenant_writes_while_it_runs_changes_no_line_of_a_neighbours(nons
         assert lines(page, "a", "b", "c") == lines(before, "a", "b", "c")
 
 
-def outcomes(result: Result) -> Mapping[tuple[str, Guarantee], Outcome]:
-    return {(key.pod, g): verdict.outcome for key, answers in result.verdicts.items() for g, verdict in answers.items()}
+def answers(result: Result) -> Mapping[tuple[str, Guarantee], Verdict]:
+    return {(key.pod, g): verdict for key, found in result.verdicts.items() for g, verdict in found.items()}
+
+
+def excused(guarantee: Guarantee, answer: Verdict) -> bool:
+    overruns = answer.outcome is Outcome.BROKEN and set(answer.loss) == {Cause.NEIGHBOUR_OVERRUN}
+    return guarantee is Guarantee.ISOLATION and (answer.outcome is Outcome.BLIND or overruns)
 
 
 @BOUNDED
 @given(WRITTEN)
-def test_what_stands_there_from_the_start_breaks_nothing_of_a_neighbours(nonsense: Written) -> None:
+def test_what_stands_there_from_the_start_moves_nothing_but_what_the_tenant_is_held_to_itself(
+    nonsense: Written,
+) -> None:
     for (result, page, openmetrics), (sound, _, _) in zip(run([nonsense] * 4), BASELINE, strict=False):
         assert parsed(page, openmetrics) > 100
-        found, expected = outcomes(result), outcomes(sound)
-        for (name, guarantee), outcome in expected.items():
+        found = answers(result)
+        for (name, guarantee), before in answers(sound).items():
             if name != "x":
                 now = found[name, guarantee]
-                assert now is outcome or (guarantee is Guarantee.ISOLATION and now is Outcome.BLIND), (
-                    name,
-                    guarantee,
-                    now,
-                )
+                assert now.outcome is before.outcome or excused(guarantee, now), (name, guarantee, now)
 
 
 def test_promtool_accepts_the_page_of_a_hostile_node() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.hardware.capture import PUBLIC_UUID, essence, replayed, tidy
+from bench.hardware.capture import essence, replayed, tidy
 from exporter.recording.file import Reader
 
 CAPTURES = Path(__file__).parents[1] / "captures"
+NUMBERED = b"GPU-00000000-0000-4000-8000-000000000001"
 RECORDINGS = sorted(CAPTURES.glob("*.swrec"))
 
 
@@ -41,19 +42,25 @@ def test_a_recording_names_the_run_that_it_is_of(recording: Path) -> None:
     assert {name.partition("/")[0] for name in expected["replay"]} <= expected["truth"].keys()
 
 
-def test_a_tidied_recording_is_the_same_under_another_uuid_and_smaller(tmp_path: Path) -> None:
-    mine = "GPU-5ca1ab1e-0000-4000-8000-00000000f00d"
+def test_a_tidied_recording_is_the_same_with_its_uuids_numbered_and_smaller(tmp_path: Path) -> None:
+    mine = b"GPU-5ca1ab1e-0000-4000-8000-00000000f00d"
     flushed, kept = tmp_path / "flushed.swrec", tmp_path / "kept.swrec"
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    lines = (
-        gzip.decompress(RECORDINGS[0].read_bytes())
-        .replace(PUBLIC_UUID.encode(), mine.encode())
-        .splitlines(keepends=True)
-    )
-    pieces = [packer.compress(line) + packer.flush(zlib.Z_SYNC_FLUSH) for line in lines]
+    text = gzip.decompress(RECORDINGS[0].read_bytes()).replace(NUMBERED, mine)
+    pieces = [packer.compress(line) + packer.flush(zlib.Z_SYNC_FLUSH) for line in text.splitlines(keepends=True)]
     flushed.write_bytes(b"".join([*pieces, packer.flush()]))
-    assert mine.encode() in gzip.decompress(flushed.read_bytes())
-    tidy(flushed, kept, mine)
-    assert mine.encode() not in gzip.decompress(kept.read_bytes())
+    assert mine in gzip.decompress(flushed.read_bytes())
+    tidy(flushed, kept)
     assert list(Reader(kept)) == list(Reader(RECORDINGS[0]))
     assert kept.stat().st_size < flushed.stat().st_size
+
+
+def test_every_gpu_and_instance_of_a_recording_gets_a_number_of_its_own(tmp_path: Path) -> None:
+    first, second = "GPU-5ca1ab1e-0000-4000-8000-00000000f00d", "MIG-5ca1ab1e-0000-4000-8000-00000000beef"
+    (tmp_path / "raw").write_bytes(gzip.compress(f"{first} {second}::1 {first}".encode()))
+    tidy(tmp_path / "raw", tmp_path / "kept")
+    told = gzip.decompress((tmp_path / "kept").read_bytes()).decode()
+    assert told == (
+        "GPU-00000000-0000-4000-8000-000000000001 MIG-00000000-0000-4000-8000-000000000002::1"
+        " GPU-00000000-0000-4000-8000-000000000001"
+    )

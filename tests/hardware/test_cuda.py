@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bench.hardware import kernels
-from bench.hardware.cuda import SIGNATURES, Cuda, CudaError, uuid_text
+from bench.hardware.cuda import SIGNATURES, Cuda, CudaError, shape, uuid_text
 from tests.fake_cuda.board import UUID, FakeBoard
-from tests.fake_cuda.build import SOURCE
+from tests.fake_cuda.build import SOURCES
 
 C_TYPES: dict[str, tuple[Any, ...]] = {
     "unsigned": (c_uint,),
@@ -43,7 +43,7 @@ def cuda(cuda_here: FakeBoard) -> Iterator[Cuda]:
 
 
 def test_every_function_is_declared_as_the_library_defines_it() -> None:
-    found = dict(re.findall(r"^API int (\w+)\(([^)]*)\)", SOURCE.read_text(), re.MULTILINE))
+    found = dict(re.findall(r"^API int (\w+)\(([^)]*)\)", (SOURCES / "cuda.c").read_text(), re.MULTILINE))
     assert found.keys() == SIGNATURES.keys()
     for name, parameters in found.items():
         types = [re.sub(r"\w+$", "", part.strip()).strip() for part in parameters.split(",") if part.strip() != "void"]
@@ -58,6 +58,13 @@ def test_a_device_is_found_by_the_uuid_that_nvml_gives_it(cuda: Cuda, cuda_here:
     assert [account.pid for account in cuda_here.read()] == [os.getpid()]
     with pytest.raises(CudaError, match=rf"CUDA does not offer GPU-0; it offers {UUID}"):
         Cuda("GPU-0")
+
+
+@pytest.mark.parametrize(
+    ("sms", "fill", "blocks_and_threads"), [(132, 1.0, (528, 512)), (132, 0.25, (33, 1024)), (1, 0.25, (1, 1024))]
+)
+def test_a_kernel_fills_the_sms_that_it_is_for(sms: int, fill: float, blocks_and_threads: tuple[int, int]) -> None:
+    assert shape(sms, fill) == blocks_and_threads
 
 
 def test_a_uuid_is_spelled_in_groups() -> None:

@@ -117,6 +117,23 @@ def test_a_gpu_that_is_only_read_has_its_calls_and_no_tenants(
     assert "| `nvmlDeviceGetCount` | 0 × " in text
 
 
+def test_without_a_rate_alone_nobody_contends(tmp_path: Path, board: FakeBoard, variables: dict[str, str]) -> None:
+    variables["SLICEWATCH_FAKE_CUDA"] = str(tmp_path / "no-such-accounts")
+    assert board.read() == []
+    run = Run(
+        id="test",
+        output=tmp_path,
+        scratch=tmp_path / "s",
+        lengths=Lengths.shortest(),
+        gpu=UUID,
+        variables=variables,
+    )
+    assert perform(run, [step for step in STEPS if step.name in {"calibrate", "equals"}], within=60.0) == 1
+    calibrate, equals = run.found["steps"]
+    assert calibrate["why"] == "calibrate: cuInit: CUDA_ERROR_NO_DEVICE (100)"
+    assert (equals["status"], equals["why"]) == ("not possible here", "calibrate did not end well")
+
+
 def test_another_gpu_than_there_is_is_told_with_those_there_are(machine: Machine, tmp_path: Path) -> None:
     _, crew = machine(FakeBoard(tmp_path))
     with pytest.raises(ChildError, match=f"no GPU GPU-0; the driver counts {UUID}"):
@@ -148,6 +165,14 @@ def test_an_mps_daemon_is_asked_to_quit_behind_its_clients(tmp_path: Path, monke
         assert (folder / "mps" / "control").exists()
         assert variables["CUDA_MPS_PIPE_DIRECTORY"] == str(folder / "mps")
     assert (folder / "mps-log" / "end").read_text() == "ended\n"
+
+
+def test_a_client_has_its_part_of_the_threads_and_who_is_none_has_no_limit() -> None:
+    assert mps.client({"CUDA_MPS_PIPE_DIRECTORY": "p"}, 30) == {
+        "CUDA_MPS_PIPE_DIRECTORY": "p",
+        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "30",
+    }
+    assert mps.client({}, 100) == {}
 
 
 def test_a_machine_without_mps_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

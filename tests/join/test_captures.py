@@ -86,3 +86,50 @@ def test_what_a_recorded_node_leaves_over_is_counted(name: str) -> None:
     assert orphans["unknown_pod"] == ignored.count("unknown_pod")
     assert orphans["unresolved_device_id"] == 0
     assert orphans["conflict"] == 0
+
+
+def differences(name: str) -> list[str]:
+    """Where the join's whole answer on a recorded node is another than the recorded one."""
+    node = captures.load(name)
+    instant = evidence(from_capture(node.driver), node.allocations, node.pods)
+    snapshot = think(instant, instant).snapshot
+    held = {p.key.device for p in snapshot.partitions}
+    parents = {g["uuid"] for g in node.driver["gpus"] if g["mig_enabled"]}
+    unowned = {str(each.uuid) for each in snapshot.devices} - held - parents
+    told = {
+        "partitions": {(p.key.device, p.key.namespace, p.key.pod, p.key.container) for p in snapshot.partitions},
+        "unowned": unowned,
+        "ignored": {f"{kind.removesuffix('_pod')} {_pod(who)}" for kind, who in snapshot.found if kind in IGNORED},
+        "other orphans": {
+            kind for kind, count in snapshot.orphans.items() if count and kind not in {*IGNORED, UNOWNED}
+        },
+    }
+    wanted = {
+        "partitions": {(p["device"], p["namespace"], p["pod"], p["container"]) for p in node.expect["partitions"]},
+        "unowned": {o["device"] for o in node.expect["orphans"] if o["kind"] == UNOWNED},
+        "ignored": {_ignored(entry) for entry in node.expect["ignored"]},
+        "other orphans": {o["kind"] for o in node.expect["orphans"] if o["kind"] != UNOWNED},
+    }
+    return [f"{what}: {told[what]} != {wanted[what]}" for what in wanted if told[what] != wanted[what]]
+
+
+UNOWNED = "unowned_device"
+IGNORED = frozenset({"terminal_pod", "unknown_pod"})
+
+
+def _pod(who: str) -> str:
+    """Namespace and pod of a container."""
+    return "/".join(who.split("/")[:2])
+
+
+def _ignored(entry: dict[str, str]) -> str:
+    return f"{entry['reason'].removesuffix('_pod')} {entry['namespace']}/{entry['pod']}"
+
+
+@pytest.mark.skipif(not captures.names(), reason=f"no captures at {captures.ROOT}")
+@pytest.mark.parametrize("names", [pytest.param(captures.names(), id=f"{len(captures.names())} captures")])
+def test_every_capture_is_matched_to_the_last_orphan(names: list[str]) -> None:
+    found = {name: differences(name) for name in names}
+    matched = [name for name in names if not found[name]]
+    print(f"{len(matched)} of {len(names)} captures matched in full: {', '.join(matched)}")  # noqa: T201  # the count is asked for
+    assert matched == names, {name: said for name, said in found.items() if said}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporter.catalogue import ACCOUNT_STATES
 from exporter.ids import ClaimId, GpuId
 from exporter.model import (
     Allocation,
@@ -17,11 +18,12 @@ from exporter.model import (
     Partition,
     Placement,
     Pods,
+    Promised,
     Reason,
 )
 from exporter.partitions import Evidence
 from exporter.pipeline import Result
-from exporter.records import Claim, ClaimResult, Claims, ClaimUse, Prepared, Published, Role, Sharing
+from exporter.records import Claim, ClaimResult, Claims, ClaimUse, Limit, Prepared, Published, Role, Sharing
 from exporter.verdict import Guarantee, Outcome
 from tests.drift.worlds import claimed, twice
 from tests.join.worlds import (
@@ -39,6 +41,7 @@ from tests.join.worlds import (
     think,
     use,
 )
+from tests.scenarios.stage import played
 
 GPU1, GPU2 = gpu_id(1), gpu_id(2)
 GIB = 1 << 30
@@ -243,7 +246,16 @@ def test_a_claims_mps_limits_hold_for_each_container_and_are_the_claims() -> Non
     assert promise.memory is not None
     assert (promise.compute.amount, promise.compute.klass, promise.compute.source) == (0.4, "hard_cap", "claim")
     assert promise.memory.amount == 5.0 * GIB
-    assert outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.BLIND  # the claim's own daemon is not asked
+    assert outcome(result, "a", Guarantee.CONFORMANCE) is Outcome.BLIND  # nobody has asked the claim's own daemon
+    for limit, answer in (
+        (Limit(0.4, 5.0 * GIB), Outcome.KEPT),
+        (Limit(0.4, None), Outcome.BROKEN),
+        (Limit(None, 5.0 * GIB), Outcome.BROKEN),
+        (Missing(Reason.TIMEOUT), Outcome.BLIND),
+    ):
+        told = {("uid-of-c", str(GPU1)): limit}
+        instants = [replace(e, daemons=told) for e in by_claims({("a", "main"): (claim_id("gpu-1"),)}, known)]
+        assert outcome(think(*instants), "a", Guarantee.CONFORMANCE) is answer
 
 
 def test_a_claim_of_a_gpu_is_judged_like_the_gpu() -> None:
@@ -261,3 +273,27 @@ def test_a_device_that_a_claim_has_twice_is_what_the_containers_own_request_make
     uses = (ClaimUse("main", "c", "work"), ClaimUse("probe", "c", "watch"))
     partitions = run(*by_claims(held, known, claim_uses=uses)).partitions
     assert {p.key.container: p.owner.role for p in partitions} == {"main": Role.WORKLOAD, "probe": Role.ADMIN}
+
+
+def test_a_joint_promise_counts_once_in_what_was_promised_and_in_where_the_time_went() -> None:
+    """The gauge says what each container may use; the counters add up to what the claim was given."""
+    result = played("dra-claims", 40).result
+    joint = [p for p in result.snapshot.partitions if p.joint > 1]
+    assert len(joint) == 2
+    assert [_amount(p.promise.compute) for p in joint] == [1.0, 1.0]
+    accounts = [result.state.ledger.accounts[p.key] for p in joint]
+    assert sum(account.promised for account in accounts) / 1e9 == pytest.approx(40.0)
+    assert accounts[0].promised == accounts[1].promised
+    (gpu_uuid,) = {p.key.gpu for p in joint}
+    states = result.state.ledger.gpus[GpuUuid(gpu_uuid)].states
+    spent = {name: getattr(states, name) / 1e9 for name in ACCOUNT_STATES}
+    assert sum(spent.values()) == pytest.approx(40.0)
+    # All of the GPU is promised, so that nothing is left unsold, and nobody can borrow from himself.
+    assert (spent["unsold"], spent["borrowed"]) == (0, 0)
+    assert spent["delivered"] + spent["idle_held"] + spent["blind"] == pytest.approx(40.0)
+
+
+def _amount(promised: Promised | None) -> float:
+    assert promised is not None
+    assert not isinstance(promised.amount, Missing)
+    return promised.amount

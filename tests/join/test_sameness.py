@@ -78,6 +78,9 @@ def node(
     return reading([first, SHARED, WHOLE], uses)
 
 
+OFFERED = allocations(allocatable=(mig_id(11), mig_id(12), f"{GPU2}::0", f"{GPU2}::1", GPU3)).allocatable
+
+
 def listed(*, without: str = "", second: int = 12) -> Allocations:
     held = {
         "a": mig_id(11),
@@ -87,7 +90,7 @@ def listed(*, without: str = "", second: int = 12) -> Allocations:
         "e": GPU3,
     }
     groups = [holds(name, device) for name, device in held.items() if name != without]
-    return allocations(*groups, allocatable=(mig_id(11), mig_id(12), f"{GPU2}::0", f"{GPU2}::1", GPU3))
+    return replace(allocations(*groups), allocatable=OFFERED)
 
 
 FIRST = node()
@@ -176,6 +179,18 @@ def test_taking_over_changes_nothing(history: list[Evidence]) -> None:
     alike(history)
 
 
+def test_an_answer_that_says_nothing_new_is_counted_all_the_same() -> None:
+    # From the fifth instant on the store does not know a pod, which costs it its lease at the second answer after that.
+    serials = (1, 1, 1, 2, 2, 3, 3, 4, 4)
+    stores = (STORES[0],) * 4 + (STORES[3],) * 5
+    history = [
+        replace(HEALTHY, at=float(tick), pods=store, allocations=replace(ANSWERS[0], serial=serial))
+        for tick, (serial, store) in enumerate(zip(serials, stores, strict=True))
+    ]
+    alike(history)
+    assert [len(result.snapshot.partitions) for result in played(history)] == [5] * 7 + [4] * 2
+
+
 @pytest.mark.parametrize("name", EVERY_MODE)
 def test_taking_over_changes_nothing_in_any_mode(name: str) -> None:
     alike(heard(scenario.load(name), 50))
@@ -193,7 +208,12 @@ def heard(spec: Scenario, ticks: int) -> list[Evidence]:
     hands = Hands()
     node = build(spec, seed=1, sleep=lambda _: None)
     sources = Sources(
-        driver=node.driver, kubelet=node.kubelet, pods=node.pods, processes=node.processes, enforcers=node.enforcers
+        driver=node.driver,
+        kubelet=node.kubelet,
+        pods=node.pods,
+        processes=node.processes,
+        dcgm=node.dcgm,
+        enforcers=node.enforcers,
     )
     history: list[Evidence] = []
     collector = Collector(

@@ -30,7 +30,7 @@ def cut(*first: int, second: tuple[int, ...] = (), gpu_ecc: int = 0, ecc: int = 
         replace(instance(2, 1, gi=10), processes=tuple(FakeProcess(pid=pid) for pid in second)),
     )
     board = h100_mig(instances=made, gpu_instances=(gpu_instance(9), gpu_instance(10)))
-    return FakeDriver(gpus=(replace(board, ecc_uncorrected=gpu_ecc),), privileged=True)
+    return FakeDriver(gpus=(replace(board, ecc_uncorrected=gpu_ecc),), privileged=True, gpm_window_us=0)
 
 
 def pids(found: tuple[Process, ...] | Missing) -> list[int]:
@@ -44,7 +44,7 @@ def test_instances_are_not_asked_who_is_on_them_once_their_gpu_was_seen_to_tell_
     read(cut(7))
     before = machine.calls(LIST)
     devices = read(cut(7, 8, second=(9,))).devices
-    assert machine.calls(LIST) - before == 2  # how many, and then who, of the GPU alone
+    assert machine.calls(LIST) - before == 1  # the GPU's alone
     assert (pids(devices[FIRST].processes), pids(devices[SECOND].processes)) == ([7, 8], [9])
     assert devices[DeviceUuid(H100)].processes == ()
 
@@ -64,7 +64,15 @@ def test_a_gpu_without_a_process_has_not_shown_that_it_would_tell(machine: Machi
     read(cut())
     before = machine.calls(LIST)
     assert pids(read(cut(7)).devices[FIRST].processes) == [7]
-    assert machine.calls(LIST) - before == 5  # the empty instance once, the GPU and the other instance twice
+    assert machine.calls(LIST) - before == 3  # the GPU's, and both instances'
+
+
+def test_a_list_that_is_longer_than_any_before_is_read_whole(machine: Machine, read: Reader) -> None:
+    many = tuple(range(1, 201))
+    assert pids(read(cut(*many)).devices[FIRST].processes) == list(many)
+    before = machine.calls(LIST)
+    assert pids(read(cut(*many)).devices[FIRST].processes) == list(many)
+    assert machine.calls(LIST) - before == 1  # the room for it is there now
 
 
 def test_an_instance_is_asked_for_its_errors_when_its_gpu_counts_a_new_one(machine: Machine, read: Reader) -> None:

@@ -81,7 +81,7 @@ def test_a_head_that_drips_ends_at_the_deadline(ask: Callable[[str, Path], None]
         started = time.monotonic()
         with pytest.raises((SourceError, UnreachableError)) as caught:
             ask(url, tmp_path)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30  # the client is slow to import; a head of 64 KiB would take 20 minutes
     assert isinstance(caught.value, SliceWatchError)
 
 

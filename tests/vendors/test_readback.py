@@ -10,9 +10,9 @@ import pytest
 from exporter.catalogue import SOURCE_READ_DURATION
 from exporter.errors import SourceError
 from exporter.ids import ClaimId, GpuId
-from exporter.model import Allocations, Missing, ProcessKind, Reason
+from exporter.model import Allocation, Allocations, Missing, ProcessKind, Reason
 from exporter.readback import Enforcers, Moment, ReadBack, Told
-from exporter.records import DaemonKey, Grant, HookKey, Limit, Prepared
+from exporter.records import Claim, ClaimResult, Claims, DaemonKey, Grant, HookKey, Limit, Prepared, Published
 from exporter.watched import Watched
 from tests.drift.worlds import claimed, part
 from tests.join.worlds import allocations, gpu, gpu_id, holds, pod, pods, process, reading, use
@@ -38,10 +38,13 @@ class Hooks:
 class Daemons:
     fails: bool = False
     asked: list[int] = field(default_factory=list)
+    claims: Mapping[str, Collection[str]] = field(default_factory=dict)
 
-    def read(self, gpus: Collection[int], now: float) -> Mapping[DaemonKey, Limit | Missing]:
+    def read(
+        self, gpus: Collection[int], claims: Mapping[str, Collection[str]], now: float
+    ) -> Mapping[DaemonKey, Limit | Missing]:
         del now
-        self.asked = list(gpus)
+        self.asked, self.claims = list(gpus), claims
         if self.fails:
             raise SourceError("no answer in time", Reason.TIMEOUT)
         return {("nvidia.com/gpu", "1"): LIMIT}
@@ -129,6 +132,23 @@ def test_the_daemons_are_asked_by_the_nodes_label_or_by_the_drivers_clients(aske
     assert other.hear(driver=reading([gpu(1)], {GPU1: client})).daemons == {("nvidia.com/gpu", "1"): LIMIT}
     assert other.daemons.asked == [1]
     other.close()
+
+
+def test_the_daemons_of_claims_that_ask_for_mps_are_asked_for_their_devices(asked: Asked) -> None:
+    device = ClaimId("team", "c", "gpu.nvidia.com", "n1", "gpu-1")
+    result = ClaimResult(request="gpu", driver="gpu.nvidia.com", pool="n1", device="gpu-1", strategy="MPS", threads=0.4)
+    known = Claims(
+        items=tuple(Claim(uid=f"uid-{n}", namespace="team", name=n, results=(result,)) for n in ("c", "elsewhere")),
+        published=(Published(driver="gpu.nvidia.com", pool="n1", name="gpu-1", uuid=GPU1),),
+    )
+    held = Allocations(
+        serial=1,
+        items=(Allocation("team", "a", "main", "gpu.nvidia.com", device),),
+        allocatable=Missing(Reason.UNSUPPORTED),
+    )
+    asked.hear(allocations=held, pods=replace(pods(pod("a")), claims=known))
+    assert asked.daemons.claims == {"uid-c": frozenset({GPU1})}
+    asked.close()
 
 
 def test_a_daemon_that_does_not_answer_is_down_and_tells_nothing() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from exporter.model import Missing, Process, ProcessKind, Reading, Reason
 from exporter.sources.nvml.calls import INSUFFICIENT_SIZE, NOT_FOUND, SUCCESS, UNSUPPORTED, Calls, Spot
+from exporter.sources.nvml.lists import list_call
 
 NO_INSTANCE: Final = 0xFFFFFFFF
 """The instance id of an entry that names none (nvml.h on nvmlProcessInfo_t)."""
@@ -123,6 +124,6 @@ def list_calls(lib: Any) -> tuple[tuple[ProcessKind, tuple[tuple[Any], ...]], ..
         (ProcessKind.MPS, "nvmlDeviceGetMPSComputeRunningProcesses"),
         (ProcessKind.GRAPHICS, "nvmlDeviceGetGraphicsRunningProcesses"),
     ):
-        second = (getattr(lib, f"{name}_v2"),)
-        forms.append((kind, (second,) if wide else ((getattr(lib, name),), second)))
+        second = (list_call(lib, name, "_v2"),)
+        forms.append((kind, (second,) if wide else ((list_call(lib, name, "_v3"),), second)))
     return tuple(forms)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from exporter.model import DeviceUuid, GpuUuid, Missing, Process
-from exporter.sameness import kept
 from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import UNSUPPORTED, Spot
 from exporter.sources.nvml.processes import NO_INSTANCE, Entry, merged
@@ -36,15 +35,14 @@ class Roster:
         self._processes = processes
         # Boards whose own lists were seen to hold everybody; one that was walked anew is another object.
         self._complete: dict[GpuUuid, Board] = {}
-        self._last: dict[DeviceUuid, tuple[Process, ...] | Missing] = {}
 
     def read(self, board: Board) -> dict[DeviceUuid, tuple[Process, ...] | Missing]:
         """Return the processes of a whole GPU, or those on none of its instances and those of each."""
         if not board.mig:
-            return {board.spot.uuid: self._kept(board.spot.uuid, self._processes.on_gpu(board.spot))}
+            return {board.spot.uuid: self._processes.on_gpu(board.spot)}
         whole = self._processes.entries(board.spot)
         own = self._from(board, whole) or self._asked(board, whole)
-        found = {uuid: self._kept(uuid, _merged(entries)) for uuid, entries in own.items()}
+        found = {uuid: _merged(entries) for uuid, entries in own.items()}
         if isinstance(whole, Missing):
             return {board.spot.uuid: whole, **found}
         outside = [entry for entry in whole if entry[1].gpuInstanceId == NO_INSTANCE]
@@ -76,10 +74,6 @@ class Roster:
         if seen and not missed:
             self._complete[board.gpu.uuid] = board
         return own
-
-    def _kept(self, uuid: DeviceUuid, found: tuple[Process, ...] | Missing) -> tuple[Process, ...] | Missing:
-        self._last[uuid] = found = kept(self._last.get(uuid), found)
-        return found
 
 
 def _place(entry: Entry) -> tuple[int, int]:

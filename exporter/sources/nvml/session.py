@@ -20,7 +20,7 @@ from exporter.model import (
     Process,
     Reading,
 )
-from exporter.sameness import each_kept
+from exporter.sameness import each_kept, kept
 from exporter.sources.nvml import readings
 from exporter.sources.nvml.board import Board
 from exporter.sources.nvml.calls import UNSUPPORTED, Calls, DriverGoneError, Spot
@@ -85,10 +85,14 @@ class Session:
         calls = self._calls
         memory, ecc = readings.memory(calls, board.spot), readings.ecc(calls, board.spot)
         utilisation = UNSUPPORTED if board.mig else readings.utilisation(calls, board.spot)
-        processes = self._roster.read(board)
+        processes = {uuid: self._as_before(uuid, found) for uuid, found in self._roster.read(board).items()}
         whole = Basics(memory, utilisation, *ecc, processes[board.spot.uuid])
         parts = [(spot.uuid, self._instance(spot, ecc[1], processes[spot.uuid])) for spot, _ in board.members]
         return [(board.spot.uuid, whole), *parts]
+
+    def _as_before(self, uuid: DeviceUuid, found: tuple[Process, ...] | Missing) -> tuple[Process, ...] | Missing:
+        use = self._uses.get(uuid)
+        return found if use is None else kept(use.processes, found)
 
     def _instance(self, spot: Spot, of_gpu: Reading, processes: tuple[Process, ...] | Missing) -> Basics:
         """Read an instance. While its GPU counts no new uncorrectable error (`of_gpu`), the instance has none either."""

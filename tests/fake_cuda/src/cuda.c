@@ -2,61 +2,31 @@
  * A fake libcuda.so.1: as much of the CUDA driver API as the hardware kit's tenants use, on devices that do not exist.
  *
  * Kernels take time and nothing else. All processes that have work on the device at one moment get equal parts of it, as
- * turns of no length would give them. Each keeps an account in a file that all of them map: who is at work, how long each
- * had the device, how much memory each holds. From there tests.fake_cuda.board tells the fake NVML.
+ * turns of no length would give them (board.c).
  *
  * Work is done when somebody waits for it: the queue is one for all streams, in the order of the launches.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "board.h"
 
 #define API __attribute__((visibility("default")))
 
 enum { OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_PTX = 218,
        INVALID_HANDLE = 400, NOT_FOUND = 500 };
 
-#define SLOTS 64
 #define QUEUE 4096
 #define ROUNDS_PER_SECOND 1000000.0
-#define LONGEST_NAP 0.001
-#define TURN 0.002
-
-/* The account of one process; tests.fake_cuda.board reads the same layout. */
-struct slot {
-    _Atomic int32_t pid;
-    _Atomic int32_t at_work;
-    _Atomic uint64_t busy_ns;
-    _Atomic uint64_t memory;
-};
-
-struct board {
-    char uuid[16];
-    uint64_t memory;
-    uint32_t sms;
-    uint32_t major, minor;
-    uint32_t reserved;
-    struct slot slots[SLOTS];
-};
 
 struct kernel {
     char name[16];
-};
-
-struct work {
-    int gaps;
-    double seconds;
-    uint64_t threshold, room;
-    uint64_t *out;
 };
 
 struct event {
@@ -69,82 +39,14 @@ struct block {
     struct block *next;
 };
 
-static struct board *board;
-static struct slot *mine;
 static struct work queue[QUEUE];
 static uint64_t launched, done;
 static struct kernel kernels[] = {{"spin"}, {"gaps"}};
 static struct block *blocks;
 
-static double now(void) {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec * 1e-9;
-}
-
-static void nap(double seconds) {
-    struct timespec left = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    nanosleep(&left, NULL);
-}
-
-static int alive(int32_t pid) {
-    return kill(pid, 0) == 0 || errno == EPERM;
-}
-
-static struct slot *claim(void) {
-    for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < SLOTS; i++) {
-            int32_t held = board->slots[i].pid;
-            if (held && (round == 0 || alive(held))) continue;
-            if (!atomic_compare_exchange_strong(&board->slots[i].pid, &held, getpid())) continue;
-            board->slots[i].at_work = 0;
-            board->slots[i].busy_ns = 0;
-            board->slots[i].memory = 0;
-            return &board->slots[i];
-        }
-    }
-    return NULL;
-}
-
-static int sharers(void) {
-    int count = 0;
-    for (int i = 0; i < SLOTS; i++)
-        if (board->slots[i].pid && board->slots[i].at_work && alive(board->slots[i].pid)) count++;
-    return count ? count : 1;
-}
-
-/* Do one piece of work among everybody else's. Somebody else's turn is a gap, where the kernel looks for gaps. */
-static void serve(struct work *work) {
-    double begun = now(), last = begun, left = work->seconds;
-    double seen = begun;
-    uint64_t gaps = 0;
-    mine->at_work = 1;
-    while (left > 0) {
-        int count = sharers();
-        double want = left * (work->gaps ? 1 : count);
-        nap(want < LONGEST_NAP ? want : LONGEST_NAP);
-        double at = now(), got = (at - last) / count;
-        mine->busy_ns += (uint64_t)(got * 1e9);
-        left -= work->gaps ? at - last : got;
-        for (; work->gaps && seen + count * TURN <= at; seen += count * TURN) {
-            if (count < 2 || gaps >= work->room) continue;
-            work->out[3 + 2 * gaps] = (uint64_t)((seen - begun) * 1e9);
-            work->out[4 + 2 * gaps] = (uint64_t)((count - 1) * TURN * 1e9);
-            gaps++;
-        }
-        last = at;
-    }
-    mine->at_work = 0;
-    if (work->gaps) {
-        work->out[0] = gaps;
-        work->out[1] = (uint64_t)(begun * 1e9);
-        work->out[2] = (uint64_t)(last * 1e9);
-    }
-}
-
 static void run_until(uint64_t position) {
     while (done < position) {
-        serve(&queue[done % QUEUE]);
+        board_serve(&queue[done % QUEUE]);
         done++;
     }
 }
@@ -225,7 +127,7 @@ API int cuDevicePrimaryCtxSetFlags_v2(int device, unsigned flags) {
 API int cuDevicePrimaryCtxRetain(void **context, int device) {
     if (!board) return NOT_INITIALIZED;
     if (device) return INVALID_VALUE;
-    if (!mine) mine = claim();
+    if (!mine) mine = board_claim();
     *context = mine;
     return mine ? OK : OUT_OF_MEMORY;
 }
@@ -270,18 +172,11 @@ API int cuModuleGetFunction(void **function, void *module, const char *name) {
     return NOT_FOUND;
 }
 
-static uint64_t held(void) {
-    uint64_t sum = 0;
-    for (int i = 0; i < SLOTS; i++)
-        if (board->slots[i].pid && alive(board->slots[i].pid)) sum += board->slots[i].memory;
-    return sum;
-}
-
 /* Memory is reserved and not committed: nobody writes to what a hog takes. */
 API int cuMemAlloc_v2(uint64_t *address, size_t size) {
     if (!mine) return NOT_INITIALIZED;
     if (!size) return INVALID_VALUE;
-    if (held() + size > board->memory) return OUT_OF_MEMORY;
+    if (board_held() + size > board->memory) return OUT_OF_MEMORY;
     struct block *block = malloc(sizeof *block);
     void *found = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!block || found == MAP_FAILED) return OUT_OF_MEMORY;
@@ -308,7 +203,7 @@ API int cuMemFree_v2(uint64_t address) {
 API int cuMemGetInfo_v2(size_t *available, size_t *total) {
     if (!mine) return NOT_INITIALIZED;
     *total = board->memory;
-    *available = board->memory - held();
+    *available = board->memory - board_held();
     return OK;
 }
 
