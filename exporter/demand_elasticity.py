@@ -13,8 +13,11 @@ used enough to tell a round by, are in none of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from operator import sub
 from typing import NamedTuple
+
+from exporter.demand import Holder
 
 _LEAST_TURN = 0.02
 """A largest share below this is nobody's turn of every round."""
@@ -78,3 +81,17 @@ def elasticity(first: Moves, last: Moves) -> Elasticity:
     coarse = _COARSE / share
     rest = max(0.0, own - power * power * spread) + coarse * coarse
     return Elasticity(power, math.sqrt(rest / (seconds * spread)))
+
+
+def largest(shares: Iterable[tuple[Holder, float]]) -> tuple[Holder | None, tuple[float, float]]:
+    """Return whose process has the largest share; then the largest of all others' shares, and the largest of all."""
+    first: Holder | None = None
+    most = second = 0.0
+    for holder, share in shares:
+        if share > most:
+            if holder != first:
+                first, second = holder, most
+            most = share
+        elif share > second and holder != first:
+            second = share
+    return first, (second, most)

@@ -30,7 +30,10 @@ _ROOM = 1.25
 """Beyond this a ratio says no more than "content"."""
 
 _EVEN = 0.9
-"""Ratios enter as their distance from this."""
+"""The ratio of delivered to entitled that the odds are of: below it is what the fit calls a breach, whatever the policy does."""
+
+_SHORT = 0.1
+"""What is missing at even odds."""
 
 _STEP = 0.05
 """What one step of the log-odds of a breach is in the ratio of delivered to entitled."""
@@ -60,9 +63,7 @@ _LEAST_ERROR = 0.05
 """Nothing in whole percents tells an elasticity better than this."""
 
 
-def terms(
-    window: Means, seen: Elasticity, remembered: Bounds | None, promise: float, tolerance: float
-) -> tuple[float, ...]:
+def terms(window: Means, seen: Elasticity, remembered: Bounds | None, promise: float) -> tuple[float, ...]:
     """Return what the log-odds of a breach are linear in; `remembered` bounds the entitlement from an earlier appetite.
 
     Two inversions: of the seconds in which the holder used something (pauses of seconds are no wish of the tenant), and of
@@ -80,7 +81,7 @@ def terms(
     pausing = 1.0 - ready / count if ready < count else 0.0
     power, error = seen
     waiting = 0.0 if power <= 0.0 else count * min(1.0, power)
-    sure = (power - tolerance - window.share / promise) / max(_LEAST_ERROR, error)
+    sure = (power - _SHORT - window.share / promise) / max(_LEAST_ERROR, error)
     return (
         1.0,
         busy,
@@ -96,37 +97,38 @@ def terms(
     )
 
 
-def ratio(window: Means, remembered: Bounds | None, promise: float, tolerance: float) -> float:
+def ratio(window: Means, remembered: Bounds | None, promise: float, threshold: float) -> float:
     """Return delivered over entitled, as likely as not.
 
     Evidence may acquit or confirm, but not condemn, where the others hold the holder up less than a dedicated device would,
     and where neither the inversion nor the elasticity sees that turns are what holds it up.
     """
-    threshold = 1 - tolerance
     seen = elasticity(*window.moves)
-    found = terms(window, seen, remembered, promise, tolerance)
+    found = terms(window, seen, remembered, promise)
     odds: float = sum(map(mul, WEIGHTS, found))
-    corrected = threshold - _STEP * odds
+    corrected = _EVEN - _STEP * odds
     if window.pressure < HARDLY * (1 / promise - 1):
         return max(1.0, corrected)
-    if window.pressure < _HELD_UP * (1 / promise - 1) or not _borne_out(seen, found[1]):
+    if window.pressure < _HELD_UP * (1 / promise - 1) or not _borne_out(seen, found[1] + _EVEN - threshold):
         return max(threshold, corrected)
     return corrected
 
 
-def _borne_out(seen: Elasticity, busy: float) -> bool:
+def _borne_out(seen: Elasticity, above: float) -> bool:
     """Whether the share moves with the length of a round, the more surely the less the inversion itself sees a breach.
+
+    `above` is by how much the inversion's ratio lies above the threshold.
 
     Steadiness alone does not tell tiny bursts that wait from tiny requests that come at equal times and are all served.
     """
-    if busy < _LENIENT:
+    if above < _LENIENT:
         return True
-    return seen.power >= min(CHANCE, (busy - _LENIENT) / _SOFT) * max(_LEAST_ERROR, seen.error)
+    return seen.power >= min(CHANCE, (above - _LENIENT) / _SOFT) * max(_LEAST_ERROR, seen.error)
 
 
 def inferred(window: Means, remembered: Bounds | None, promise: float, policy: DemandPolicy) -> Bounds:
     """Return the entitled share with its error bar, at most the promise."""
-    likely = ratio(window, remembered, promise, policy.tolerance)
+    likely = ratio(window, remembered, promise, 1 - policy.tolerance)
     low, mid, high = (
         min(promise, window.share / max(_LEAST, each))
         for each in (likely + policy.broken_margin, likely, likely - policy.kept_margin)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from exporter.catalogue import PartitionKey
 from exporter.demand import Answer, Assessment, DemandPolicy, Holder, Intruder, Sample
 from exporter.demand_blame import blame
+from exporter.demand_elasticity import largest
 from exporter.demand_verdict import Verdict, decide, or_untold
 from exporter.demand_window import EMPTY, Entry, Means, Track, means, noted
 from exporter.model import Missing, Reason
@@ -140,7 +141,7 @@ def _observe(
     for pid in pids:
         members.setdefault(shares[pid][0], []).append(pid)
     queue = sum(ready.values())
-    first, largest = _largest(shares)
+    first, beside = largest(shares.values())
     tracks: dict[Holder, Track] = {}
     present: dict[Holder, frozenset[int]] = {}
     for holder, own in members.items():
@@ -156,25 +157,11 @@ def _observe(
                 len(own),
                 sum(at - worked[pid] <= _LATELY for pid in own),
                 sample.declared.get(holder) if isinstance(holder, PartitionKey) else None,
-                largest[holder != first],
+                beside[holder != first],
             ),
             at - policy.window,
         )
     return replace(memory, good_at=at, tracks=tracks, pids=present, worked=worked, totals=totals, efficiency=efficiency)
-
-
-def _largest(shares: Mapping[int, tuple[Holder, float]]) -> tuple[Holder | None, tuple[float, float]]:
-    """Whose the largest share is; then the largest of the others' shares, and the largest of all."""
-    first: Holder | None = None
-    most = second = 0.0
-    for holder, share in shares.values():
-        if share > most:
-            if holder != first:
-                first, second = holder, most
-            most = share
-        elif share > second and holder != first:
-            second = share
-    return first, (second, most)
 
 
 def _known(memory: DeviceMemory, holder: Holder, pids: frozenset[int], at: float) -> Track:

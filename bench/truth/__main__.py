@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bench.truth.report import lines
 from bench.truth.running import SETS, run
 
-WORLDS = 4000
+WORLDS = 2000
 QUICK = 300
 
 

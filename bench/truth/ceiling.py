@@ -15,14 +15,16 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.truth.rows import Row, gather
+from bench.truth.score import part
 from exporter.demand import Answer
 
-TUNING, REPORT = 3100, 1000
+TUNING, REPORT = 3100, 400
 FOLDS = 3
 FAR, ALL = 0.99, 0.95
 SHOWN = 40
@@ -132,8 +134,29 @@ def study(tuning: Sequence[Row], report: Sequence[Row], classify: Classify = lik
         yield told(f"report, {len(report):,} windows: the ceiling", report, knowable)
         yield told("the judge", report, judged(report))
         broken, far = flags(report)
-        asked = broken & far & knowable
-        yield f"of {int(asked.sum()):,} breaches far from the threshold and knowable the judge finds {_part(judged(report), asked):.3f}"
+        yield _found(
+            [
+                Breach(row.world, row.answer is Answer.BROKEN)
+                for row, asked in zip(report, broken & far & knowable, strict=True)
+                if asked
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A knowable one, and whether the judge found it."""
+
+    world: int
+    found: bool
+
+
+def _found(breaches: Sequence[Breach]) -> str:
+    got = part(breaches, lambda _: True, lambda breach: breach.found)
+    if got.value is None or got.low is None or got.high is None:
+        return "no breach of the report is knowable"
+    found = f"{got.value:.3f} (95 % by world {got.low:.3f} to {got.high:.3f})"
+    return f"of {len(breaches):,} breaches far from the threshold and knowable the judge finds {found}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -73,10 +73,7 @@ def _span(heard: Heard, rows: NDArray[np.bool_], own: list[int], others: list[in
     ready = heard.ready[rows][:, [own[j] for j in working]].sum(axis=1)
     k, mean = len(working), max(_LEAST, float(x.mean()))
     busy = x[x > 0] if (x > 0).any() else x
-    means = beside.mean(axis=0) if others else np.zeros(1)
-    top = np.sort(means)[::-1]
-    full = np.sort(x + rest)[::-1][: max(1, len(x) // 3)]
-    return {
+    found = {
         "processes": k,
         "share": math.log(mean),
         "of_promise": mean / promise,
@@ -92,6 +89,21 @@ def _span(heard: Heard, rows: NDArray[np.bool_], own: list[int], others: list[in
         "high": float(np.quantile(x, 0.9)) / mean,
         "together": _together(each),
         "uneven": float(each.mean(axis=0).std()) / (mean / k),
+        "ready": float(ready.mean()) / k,
+        "closed": _closed(mean, float(ready.mean()), k, promise),
+    }
+    return (
+        found | _beside(x, beside, queue, mean / k, promise) | _moved(x, queue, rest) | _elastic(each, beside, promise)
+    )
+
+
+def _beside(x: Numbers, beside: Numbers, queue: Numbers, mean: float, promise: float) -> dict[str, float]:
+    """What the others do, and the mean share of a process of the tenant beside theirs."""
+    rest = beside.sum(axis=1)
+    means = beside.mean(axis=0) if beside.shape[1] else np.zeros(1)
+    top = np.sort(means)[::-1]
+    full = np.sort(x + rest)[::-1][: max(1, len(x) // 3)]
+    return {
         "rest": float(rest.mean()),
         "rest_swing": float(rest.std()),
         "full": float(full.mean()),
@@ -101,14 +113,10 @@ def _span(heard: Heard, rows: NDArray[np.bool_], own: list[int], others: list[in
         "held": float(queue.mean()) / (1 / promise - 1 + 1e-9) if promise < 1 else 0.0,
         "pressure_swing": float(queue.std()),
         "others": float((means > 0.004).sum()),
-        "to_first": mean / k / max(_LEAST, top[0]),
-        "to_second": mean / k / max(_LEAST, top[1]) if len(top) > 1 else math.nan,
-        "to_middle": mean / k / max(_LEAST, float(np.median(means[means > 0.004])) if (means > 0.004).any() else 0.0),
-        "steadiest": float(np.min(beside.std(axis=0) / np.maximum(0.01, means))) if others else math.nan,
-        "ready": float(ready.mean()) / k,
-        "closed": _closed(mean, float(ready.mean()), k, promise),
-        **_moved(x, queue, rest),
-        **_elastic(each, beside, promise),
+        "to_first": mean / max(_LEAST, top[0]),
+        "to_second": mean / max(_LEAST, top[1]) if len(top) > 1 else math.nan,
+        "to_middle": mean / max(_LEAST, float(np.median(means[means > 0.004])) if (means > 0.004).any() else 0.0),
+        "steadiest": float(np.min(beside.std(axis=0) / np.maximum(0.01, means))) if beside.shape[1] else math.nan,
     }
 
 

@@ -99,4 +99,4 @@ def _terms(window: Means | None, levels: tuple[Level, ...], promise: float) -> t
         return None
     if window.backlog is not None and not SELDOM < window.backlog < ALWAYS:
         return None
-    return terms(window, elasticity(*window.moves), appetite(window, levels, promise), promise, TOLERANCE)
+    return terms(window, elasticity(*window.moves), appetite(window, levels, promise), promise)

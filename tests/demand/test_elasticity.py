@@ -10,7 +10,7 @@ import pytest
 
 from exporter.demand import Answer, Evidence
 from exporter.demand_elasticity import UNSEEN, Elasticity, Moves, elasticity
-from exporter.demand_inference import terms
+from exporter.demand_inference import ratio, terms
 from exporter.demand_window import Means, means
 from tests.demand.devices import POLICY, A, B, Seen, Use, watch
 
@@ -130,6 +130,13 @@ def test_a_round_is_told_by_the_largest_process_of_somebody_else() -> None:
 )
 def test_the_elasticity_is_a_ratio_of_delivered_to_entitled(power: float, ratio: float) -> None:
     window = Means(20.0, 0.08, 1.0, 1, 0.4, 3.0, 0.01, None)
-    told = terms(window, Elasticity(power, 0.1), None, 0.25, 0.1)
+    told = terms(window, Elasticity(power, 0.1), None, 0.25)
     # Beyond 1.25 a ratio says no more than "content".
     assert told[8] == pytest.approx(min(1.25, ratio) - 0.9)
+
+
+@pytest.mark.parametrize("tolerance", [0.02, 0.1, 0.3])
+def test_a_policy_moves_the_threshold_and_not_the_estimate(tolerance: float) -> None:
+    # A tenth of a GPU beside nine that always have work: every policy asks about the same tenant.
+    window = Means(20.0, 0.1, 1.0, 1, 1.0, 9.0, 0.005, None)
+    assert ratio(window, None, 0.25, 1 - tolerance) == ratio(window, None, 0.25, 0.9) < 0.7

@@ -105,6 +105,7 @@ def test_who_gives_the_most_back_took_the_most() -> None:
         assert max(each.back, key=lambda name: each.back[name]) == "hog"
         assert each.ruled == "hog"
         assert each.agrees("hog")
+        assert each.given
         assert not each.agrees("small")
 
 
