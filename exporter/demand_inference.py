@@ -129,11 +129,10 @@ def _borne_out(seen: Elasticity, above: float) -> bool:
 def inferred(window: Means, remembered: Bounds | None, promise: float, policy: DemandPolicy) -> Bounds:
     """Return the entitled share with its error bar, at most the promise."""
     likely = ratio(window, remembered, promise, 1 - policy.tolerance)
-    low, mid, high = (
-        min(promise, window.share / max(_LEAST, each))
-        for each in (likely + policy.broken_margin, likely, likely - policy.kept_margin)
-    )
-    return Bounds(low, mid, high)
+    low = window.share / max(_LEAST, likely + policy.broken_margin)
+    mid = window.share / max(_LEAST, likely)
+    high = window.share / max(_LEAST, likely - policy.kept_margin)
+    return Bounds(min(promise, low), min(promise, mid), min(promise, high))
 
 
 def _closed_loop(processes: int, share: float, readiness: float, promise: float) -> float:

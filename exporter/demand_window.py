@@ -95,6 +95,42 @@ class Track:
         return entries[0]
 
 
+class Tick(NamedTuple):
+    """What one tick says of a holder; `queue` is the mean queue of the whole device."""
+
+    at: float
+    seconds: float
+    share: float
+    ready: float  # of its processes together
+    queue: float
+    present: int  # processes on the device
+    working: int  # of those, the ones that used something lately
+    backlog: bool | None
+    beside: float  # the largest share of a process of another holder
+
+
+def grown(track: Track, tick: Tick, horizon: float) -> Track:
+    """Add a tick to a holder's track."""
+    last, w = track.last, tick.seconds
+    if tick.present == 0:
+        return track.grown(last._replace(at=tick.at), horizon, track.levels)
+    pressure = max(0.0, tick.queue - tick.ready)
+    entry = Entry(
+        tick.at,
+        last.seconds + w,
+        last.share + tick.share * w,
+        last.active + (w if tick.share > 0.0 else 0.0),
+        last.processes + max(1, tick.working) * w,
+        last.ready + tick.ready * w,
+        last.pressure + pressure * w,
+        last.square + tick.share * tick.share * w,
+        last.backlog + (w if tick.backlog else 0.0),
+        last.told + (0.0 if tick.backlog is None else w),
+        last.moves.grown(w, tick.share, tick.beside),
+    )
+    return track.grown(entry, horizon, noted(track.levels, tick.at, w, tick.share, pressure))
+
+
 def means(track: Track, horizon: float) -> Means | None:
     """Average a track since the horizon; None when the holder had no process on the device in that time."""
     first, last = track.base(horizon), track.last

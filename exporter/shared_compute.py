@@ -10,14 +10,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import NamedTuple
 
 from exporter.catalogue import PartitionKey
 from exporter.demand import Answer, Assessment, DemandPolicy, Holder, Intruder, Sample
 from exporter.demand_blame import blame
 from exporter.demand_elasticity import largest
 from exporter.demand_verdict import Verdict, decide, or_untold
-from exporter.demand_window import EMPTY, Entry, Means, Track, means, noted
+from exporter.demand_window import EMPTY, Entry, Means, Tick, Track, grown, means
 from exporter.model import Missing, Reason
 from exporter.queueing import readiness
 
@@ -135,33 +134,40 @@ def _observe(
     pids = sorted(shares)
     ready = dict(zip(pids, readiness([min(1.0, shares[pid][1] / efficiency) for pid in pids]), strict=True))
     worked = {pid: at if shares[pid][1] > 0.0 else memory.worked.get(pid, -math.inf) for pid in pids}
-    members: dict[Holder, list[int]] = {key: [] for key in promises}
-    # An intruder that has gone is still in the window.
-    members |= {holder: [] for holder in memory.tracks if isinstance(holder, Intruder)}
-    for pid in pids:
-        members.setdefault(shares[pid][0], []).append(pid)
     queue = sum(ready.values())
     first, beside = largest(shares.values())
     tracks: dict[Holder, Track] = {}
     present: dict[Holder, frozenset[int]] = {}
-    for holder, own in members.items():
+    # Sums are of lists: for a few numbers a generator costs more than it saves, and this runs for every holder.
+    for holder, own in _members(memory, shares, promises).items():
         present[holder] = frozenset(own) or memory.pids.get(holder, frozenset())
-        tracks[holder] = _track(
+        tracks[holder] = grown(
             _known(memory, holder, present[holder], at),
-            _Tick(
+            Tick(
                 at,
                 seconds,
-                sum(shares[pid][1] for pid in own),
-                sum(ready[pid] for pid in own),
+                sum([shares[pid][1] for pid in own]),
+                sum([ready[pid] for pid in own]),
                 queue,
                 len(own),
-                sum(at - worked[pid] <= _LATELY for pid in own),
+                sum([at - worked[pid] <= _LATELY for pid in own]),
                 sample.declared.get(holder) if isinstance(holder, PartitionKey) else None,
                 beside[holder != first],
             ),
             at - policy.window,
         )
     return replace(memory, good_at=at, tracks=tracks, pids=present, worked=worked, totals=totals, efficiency=efficiency)
+
+
+def _members(
+    memory: DeviceMemory, shares: Mapping[int, tuple[Holder, float]], promises: Mapping[PartitionKey, float]
+) -> dict[Holder, list[int]]:
+    """Return everybody's pids in order. An intruder that has gone is still in the window."""
+    members: dict[Holder, list[int]] = {key: [] for key in promises}
+    members |= {holder: [] for holder in memory.tracks if isinstance(holder, Intruder)}
+    for pid, (holder, _) in shares.items():
+        members.setdefault(holder, []).append(pid)
+    return members
 
 
 def _known(memory: DeviceMemory, holder: Holder, pids: frozenset[int], at: float) -> Track:
@@ -171,39 +177,6 @@ def _known(memory: DeviceMemory, holder: Holder, pids: frozenset[int], at: float
         return Track((Entry(at=at - 1.0),))
     before = memory.pids.get(holder, frozenset())
     return track if pids == before or not before else Track(track.entries, EMPTY)
-
-
-class _Tick(NamedTuple):
-    at: float
-    seconds: float
-    share: float
-    ready: float
-    queue: float
-    present: int
-    working: int
-    backlog: bool | None
-    beside: float  # the largest share of a process of another holder
-
-
-def _track(track: Track, tick: _Tick, horizon: float) -> Track:
-    last, w = track.last, tick.seconds
-    if tick.present == 0:
-        return track.grown(last._replace(at=tick.at), horizon, track.levels)
-    pressure = max(0.0, tick.queue - tick.ready)
-    entry = Entry(
-        tick.at,
-        last.seconds + w,
-        last.share + tick.share * w,
-        last.active + (w if tick.share > 0.0 else 0.0),
-        last.processes + max(1, tick.working) * w,
-        last.ready + tick.ready * w,
-        last.pressure + pressure * w,
-        last.square + tick.share * tick.share * w,
-        last.backlog + (w if tick.backlog else 0.0),
-        last.told + (0.0 if tick.backlog is None else w),
-        last.moves.grown(w, tick.share, tick.beside),
-    )
-    return track.grown(entry, horizon, noted(track.levels, tick.at, w, tick.share, pressure))
 
 
 def _totals(
@@ -263,7 +236,7 @@ def _verdict(
         verdict = Verdict(Answer.IDLE)
     else:
         since = at - policy.appetite_seconds
-        levels = tuple(level for level in track.levels if level.at >= since)
+        levels = tuple([level for level in track.levels if level.at >= since])
         verdict = decide(window, levels, promise, policy, 0.0 if unplaced is None else _beside(unplaced, window))
     return or_untold(verdict, unplaced, policy)
 
