@@ -16,6 +16,7 @@ from pathlib import Path
 
 from exporter.errors import SourceError
 from exporter.model import Missing, Pods, Reason
+from exporter.sameness import kept
 from exporter.sources.kubernetes_api import SERVICE_ACCOUNT, Access, Api
 from exporter.sources.kubernetes_claims import ClaimsLook
 from exporter.sources.kubernetes_watch import PodWatch, Timing
@@ -64,6 +65,7 @@ class KubernetesPods:
             every=self._timing.claims,
             request=self._timing.request,
         )
+        self._last: Pods | None = None
         self._threads = [
             threading.Thread(target=self._claims.run, name="kubernetes-claims", daemon=True),
             threading.Thread(target=self._watch.run, name="kubernetes-pods", daemon=True),
@@ -73,7 +75,7 @@ class KubernetesPods:
             thread.start()
 
     def read(self, now: float) -> Pods:
-        """Return the store as it is; `now` is monotonic seconds.
+        """Return the store as it is, the same object while nothing changes; `now` is monotonic seconds.
 
         Raises SourceError while it has never been filled (with the reason of the last failure, NOT_YET before any), and
         SOURCE_STALE when the server has not been heard for `timing.stale` seconds.
@@ -87,7 +89,9 @@ class KubernetesPods:
             raise SourceError(f"kubernetes: no word for {silent:.0f} s{because}", Reason.SOURCE_STALE)
         deleted = frozenset(uid for uid, at in state.deleted.items() if now - at < TOMBSTONE_SECONDS)
         labels, claims = self._node.labels(now), self._claims.claims(now)
-        return Pods(items=state.items, deleted=deleted, node_labels=labels, claims=claims)
+        pods = Pods(items=state.items, deleted=deleted, node_labels=labels, claims=claims)
+        self._last = kept(self._last, pods)
+        return self._last
 
     def close(self) -> None:
         """End the watch; waits a moment for its threads."""

@@ -62,6 +62,18 @@ def test_a_tombstone_is_gone_after_a_minute(api: FakeApiServer, start: Start) ->
     assert source.read(time.monotonic() + 61).deleted == frozenset()
 
 
+def test_the_store_is_one_object_for_as_long_as_nothing_changes(api: FakeApiServer, start: Start) -> None:
+    api.put(pod_object("a"))
+    source = start(Timing(stale=1000, retry=0.01, longest_retry=0.05))
+    watching(api, source, "a")
+    now = time.monotonic()
+    before = source.read(now)
+    assert source.read(now + 1) is before
+    api.put(pod_object("a", phase="Succeeded"))
+    eventually(lambda: read(source) is not before)
+    assert [pod.phase for pod in read(source).items] == ["Succeeded"]
+
+
 def test_a_list_of_many_pages_is_read_to_its_end(api: FakeApiServer, start: Start) -> None:
     api.page = 2
     for number in range(5):
