@@ -13,6 +13,8 @@ from exporter.model import Consumer, Missing, Partition, Reading, Reason, Relati
 from exporter.policy import Policy
 from exporter.verdict import KEPT, Cause, Neighbour, Outcome, Verdict, blind
 
+_MOST_BYTES = 2.0**60
+
 
 def memory(
     partition: Partition,
@@ -83,7 +85,7 @@ def _excess(neighbours: Iterable[Partition]) -> dict[Neighbour, float]:
         promise = other.promise.memory
         own = 0.0 if promise is None or isinstance(promise.amount, Missing) else promise.amount
         who = (other.key.namespace, other.key.pod)
-        excess[who] = excess.get(who, 0.0) + max(0.0, used - own)
+        excess[who] = excess.get(who, 0.0) + max(0.0, _size(used) - own)
     return excess
 
 
@@ -95,7 +97,7 @@ def _together(
     excess: Mapping[Neighbour, float], neighbours: Sequence[Partition], rest: float
 ) -> tuple[dict[Neighbour, float], float]:
     """With more slots held than there are nobody takes too much, and all take too much together: by what they hold."""
-    held = {other.key: use for other in neighbours if not isinstance(use := other.used_memory_bytes, Missing)}
+    held = {other.key: _size(use) for other in neighbours if not isinstance(use := other.used_memory_bytes, Missing)}
     whole = sum(held.values())
     if whole <= 0:
         return dict(excess), rest
@@ -129,7 +131,12 @@ def _known(placed: tuple[Consumer, ...] | Missing) -> tuple[Consumer, ...]:
 
 def _bytes(consumers: Iterable[Consumer]) -> float:
     amounts: list[Reading] = [consumer.process.memory_bytes for consumer in consumers]
-    return sum(amount for amount in amounts if not isinstance(amount, Missing))
+    return sum(_size(amount) for amount in amounts if not isinstance(amount, Missing))
+
+
+def _size(amount: float) -> float:
+    """Bytes, of which no device has more than the most; sums of them are finite whatever a driver says."""
+    return min(amount, _MOST_BYTES)
 
 
 def _unattached(partition: Partition, promised: float) -> float:

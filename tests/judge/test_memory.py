@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.memory_guarantee import memory
@@ -179,3 +181,14 @@ def test_a_promise_of_nothing_is_kept() -> None:
 def test_memory_is_not_asked_about_where_none_is_promised() -> None:
     with pytest.raises(ValueError, match="promised"):
         judged(partition(memory=None))
+
+
+@pytest.mark.parametrize("oversold", [False, True])
+def test_absurd_sizes_that_no_sum_can_hold_are_blamed_all_the_same(oversold: bool) -> None:  # noqa: FBT001  # a table's column
+    held = full(memory_free_bytes=0.0)
+    hogs = [slice_of(name, held, 1e308) for name in ("b", "c")]
+    victim = replace(slice_of("a", held, 0.0), replicas=2.0, holders=3 if oversold else 2)
+    found = judged(victim, *hogs, placed=(consumer(Relation.HOST, 1e308), *crowd(100)))
+    assert found.outcome is Outcome.BROKEN
+    assert sum(found.loss.values()) == pytest.approx(1.0)
+    assert sum(found.neighbours.values()) == pytest.approx(found.loss[Cause.NEIGHBOUR])
