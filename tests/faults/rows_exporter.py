@@ -20,7 +20,7 @@ EXPORTER = (
         fault="a list of 100,000 pods",
         served="everything, from the pods known before",
         blind="nothing, until the watch is not believed any more",
-        kept="memory: a list ends at 5,000 pods or 32 MiB",
+        kept="memory: a list ends at 5,000 pods, one answer at 64 MiB",
         proof=(
             Proof(
                 "faults/test_process",
@@ -40,6 +40,44 @@ EXPORTER = (
                 "test_a_gpu_with_a_hundred_thousand_processes_adds_no_series_and_the_page_stays_up",
             ),
         ),
+    ),
+    Row(
+        part=Part.DCGM,
+        fault="hangs, errors, an empty page, or garbage",
+        served="everything but the activity that it alone tells; `dcgm` down",
+        blind="compute of MIG before Hopper, with the failure's reason",
+        kept="it is left alone for half a minute after three failures in a row",
+        proof=(
+            Proof("dcgm/test_pipeline", "test_what_hangs_on_the_page_is_missing_with_its_reason_and_nothing_else"),
+            Proof("dcgm/test_source", "test_after_three_failures_in_a_row_it_is_left_alone_for_half_a_minute"),
+        ),
+    ),
+    Row(
+        part=Part.DCGM,
+        fault="a page that drips, or has no end",
+        served="everything but the activity that it alone tells; `dcgm` down",
+        blind="compute of MIG before Hopper: `timeout`, `error`",
+        kept="memory and time: 16 MiB and 7.5 s for the whole page",
+        proof=(
+            Proof("dcgm/test_source", "test_an_endless_page_is_cut_at_its_size_without_a_length"),
+            Proof("dcgm/test_source", "test_one_deadline_covers_the_whole_answer"),
+        ),
+    ),
+    Row(
+        part=Part.DCGM,
+        fault="values that stand still while it answers",
+        served="everything but the activity that it alone tells",
+        blind="compute of MIG before Hopper: `stale`",
+        kept="an old value is never taken for a new one",
+        proof=(Proof("dcgm/test_pipeline", "test_a_page_that_stands_still_grows_stale_although_it_is_served"),),
+    ),
+    Row(
+        part=Part.DCGM,
+        fault="cut, or of another MIG layout",
+        served="everything but that GPU's activity",
+        blind="compute of that GPU's instances: `ambiguous`",
+        kept="no value is put on a wrong instance",
+        proof=(Proof("dcgm/test_pipeline", "test_a_page_that_is_cut_says_nothing_of_the_gpu_whose_instances_it_lost"),),
     ),
     Row(
         part=Part.SCRAPERS,

@@ -19,6 +19,7 @@ class Part(StrEnum):
     KUBELET = "kubelet"
     API_SERVER = "API server"
     PROCFS = "procfs"
+    DCGM = "dcgm-exporter"
     HAMI = "HAMi's regions"
     MPS = "MPS control daemon"
     DEMAND = "declared demand"
