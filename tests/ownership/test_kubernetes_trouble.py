@@ -68,7 +68,7 @@ def test_a_bookmark_and_a_clean_end_are_words_from_the_server(api: FakeApiServer
 @pytest.mark.parametrize(
     ("status", "message", "reason", "says"),
     [
-        (403, "pods is forbidden: User system:serviceaccount:x", Reason.PERMISSION, "needs get, list and watch"),
+        (403, "pods is forbidden: User system:serviceaccount:x", Reason.PERMISSION, "needs list and watch"),
         (401, "Unauthorized", Reason.PERMISSION, "does not accept the credentials"),
         (500, "etcd\nis on fire", Reason.ERROR, "etcd is on fire"),
         (429, "slow down", Reason.ERROR, "slow down"),
