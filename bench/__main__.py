@@ -1,10 +1,10 @@
 """What slicewatch costs, in one table: the tick, the page, the scrape, the memory, beside nvitop-exporter.
 
-    python -m bench [--quick] [--minutes N] [--markdown FILE]
+    python -m bench [--quick] [--window SECONDS] [--minutes N] [--markdown FILE]
 
 How to read it. Times of the first two parts are CPU time of one thread, medians over 100 ticks whose readings change;
 the driver is not in them, because a real one costs what it costs. The last parts are whole processes on a fake driver
-(a C library that the unmodified pynvml loads): CPU is user and system time from /proc over a minute, as a part of one
+(a C library that the unmodified pynvml loads): CPU is user and system time from /proc over half a minute, as a part of one
 core, without a scrape, scraped every 15 s, as real clusters do, and scraped once a second; the fake driver's own time is in it, for both programs
 alike. Absolute times are those of the machine named above the table; ratios are of the same run. What each of the two
 programs does in a scrape is told in `bench/live.py`, and where the client library is given its advantage in
@@ -34,16 +34,14 @@ def main(argv: Sequence[str]) -> int:
     """Measure, print, and write. The exit status is 0 whether or not the goals are met: they are for a quiet machine."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what slicewatch costs.")
     parser.add_argument("--quick", action="store_true", help="all of it in under two minutes, roughly")
+    parser.add_argument("--window", type=float, default=30.0, help="seconds over which CPU is counted (30)")
     parser.add_argument("--minutes", type=float, default=5.0, help="age at which memory is read, 56 partitions (5)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     asked = parser.parse_args(argv)
     about = machine.line()
     with tempfile.TemporaryDirectory(prefix="slicewatch-bench-") as folder:
         build(Path(folder))
-        measured = {
-            size: _measure(size, _plan(size, minutes=asked.minutes, quick=asked.quick), Path(folder), quick=asked.quick)
-            for size in SIZES
-        }
+        measured = {size: _measure(size, _plan(size, asked), Path(folder), quick=asked.quick) for size in SIZES}
     text = _text(about, measured, quick=asked.quick)
     print(text, end="")
     if asked.markdown is not None:
@@ -51,11 +49,11 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _plan(size: int, *, minutes: float, quick: bool) -> live.Plan:
-    if quick:
+def _plan(size: int, asked: argparse.Namespace) -> live.Plan:
+    if asked.quick:
         return live.Plan(scrapes=30, spacing=0.017, window=5.0, age=0.0)
-    age = minutes * 60 if size == report.GOAL_PARTITIONS else 0.0
-    return live.Plan(scrapes=100, spacing=0.057, window=60.0, age=age)
+    age = asked.minutes * 60 if size == report.GOAL_PARTITIONS else 0.0
+    return live.Plan(scrapes=100, spacing=0.057, window=asked.window, age=age)
 
 
 def _measure(size: int, plan: live.Plan, library: Path, *, quick: bool) -> Figures:
