@@ -1,8 +1,8 @@
 #!/bin/sh
 # Debian's packages that the tests use: a C compiler for the fake driver; Prometheus, Alertmanager and VictoriaMetrics with
-# their tools; Chromium and Node, which draw dashboards; and Python's venv module. Installs what is missing when run as root on a Debian or Ubuntu machine; otherwise
-# says what is missing and goes on, for the tests that need it say so themselves. With --venv-only, only what a virtual
-# environment needs.
+# their tools; Chromium and Node, which draw dashboards; curl, which asks the server; and Python's venv module. Installs what is missing
+# when run as root on a Debian or Ubuntu machine; otherwise says what is missing and goes on, for the tests that need it say so
+# themselves. With --venv-only, only what a virtual environment needs.
 set -eu
 
 missing=""
@@ -15,6 +15,7 @@ if [ "${1:-}" != "--venv-only" ]; then
     command -v promtool >/dev/null 2>&1 || need prometheus
     command -v amtool >/dev/null 2>&1 || need prometheus-alertmanager
     command -v victoria-metrics >/dev/null 2>&1 || need victoria-metrics
+    command -v curl >/dev/null 2>&1 || need curl
     command -v chromium >/dev/null 2>&1 || need chromium
     command -v node >/dev/null 2>&1 || need nodejs
     command -v npm >/dev/null 2>&1 || need npm
