@@ -21,7 +21,7 @@ from tests.faults.table import EVERYWHERE, Blind, Live, Row
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "figures"
-FAULTS, SOAK = FIGURES / "faults.json", FIGURES / "soak.json"
+FAULTS, SOAKS = FIGURES / "faults.json", "soak*.json"
 
 Cell = Callable[[Mapping[str, Any]], str]
 
@@ -59,8 +59,8 @@ _REST = """
 def markdown() -> str:
     """Return the page."""
     faults = json.loads(FAULTS.read_text()) if FAULTS.exists() else {}
-    soak = json.loads(SOAK.read_text()) if SOAK.exists() else {}
-    return "\n".join([_HEAD, *_table(faults), *_endurance(soak), _REST])
+    soaks = [json.loads(path.read_text()) for path in sorted(FIGURES.glob(SOAKS))]
+    return "\n".join([_HEAD, *_table(faults), *_endurance(soaks), _REST])
 
 
 def _table(faults: Mapping[str, Any]) -> list[str]:
@@ -122,12 +122,22 @@ def _guarantees(names: Sequence[str]) -> str:
     return "all" if names == Blind(reason="").guarantees else ", ".join(names)
 
 
-def _endurance(soak: Mapping[str, Any]) -> list[str]:
-    lines = ["## Endurance", "", "`make soak`, `bench/soak/__main__.py` says what it does.", ""]
-    if not soak:
-        return [*lines, "No run is kept.", ""]
+def _endurance(soaks: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        "## Endurance",
+        "",
+        "`make soak`, `bench/soak/__main__.py` says what it does.",
+        "",
+        *(line for soak in soaks for line in _soaked(soak)),
+        "What `slo run` remembers grows with the partitions that there have been in the last days, not with time: pods that come",
+        "and go by the hundred a minute are the worst there is for it, and no goal is set.",
+        "",
+    ]
+
+
+def _soaked(soak: Mapping[str, Any]) -> list[str]:
     plan = soak["plan"]
-    lines += [
+    lines = [
         f"{soak['date']}, {soak['machine']}, commit {soak['commit']}: {plan['duration'] / 60:g} minutes.",
         f"{soak['pods']} pods born and gone, {soak['reshapes']} MIG layouts, {soak['troubles']} troubles.",
         f"{soak['scrapes']} scrapes of at most {soak['series_most']} series; {soak['ticks']:g} ticks, of which a machine that is",
@@ -142,11 +152,6 @@ def _endurance(soak: Mapping[str, Any]) -> list[str]:
         "",
     ]
     lines += [f"- {report.Goal(**goal)}" for goal in soak["goals"]]
-    lines += [
-        "",
-        "What `slo run` remembers grows with the partitions that there have been in the last days, not with time: pods that come",
-        "and go by the hundred a minute are the worst there is for it, and no goal is set.",
-    ]
     lines += [
         "",
         "Sources were up again, after the trouble's end, at the longest:",
